@@ -1,0 +1,1 @@
+"""Measure tinygraph against NumPy by hand and against its peers: ``python -m benchmarks``."""

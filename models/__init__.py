@@ -1,0 +1,1 @@
+"""Networks and data sets built with tinygraph, run from a checkout."""

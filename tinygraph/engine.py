@@ -1,0 +1,205 @@
+"""The walk: topological order, evaluation forward, and the chain rule backward."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygraph import buffer
+from tinygraph.node import Node, as_value, next_stamp
+
+closure = type(lambda: None)
+
+
+def topological_order(outputs: Iterable[Node]) -> list[Node]:
+    """Give every node at and below `outputs`, inputs before what is made of them."""
+    order: list[Node] = []
+    seen = set()
+    stack: list[Any] = list(outputs)
+    while stack:
+        node = stack.pop()
+        if node is None:
+            order.append(stack.pop())
+        elif node not in seen:
+            seen.add(node)
+            stack.append(node)
+            stack.append(None)
+            for x in node.inputs:
+                if x.__class__ is Node and x not in seen:
+                    stack.append(x)
+    return order
+
+
+def forward(output: Node) -> None:
+    """Evaluate every node below `output` again, from the values that the leaves have now."""
+    for node in topological_order([output]):
+        if node.forward_fn is not None:
+            values = [x._value if x.__class__ is Node else x for x in node.inputs]
+            node._value = as_value(node.forward_fn(*values), node.op)
+            node.stamp = next_stamp()
+
+
+def backward(
+    cotangents: dict[Node, Any], wrt: Collection[Node] | None = None, create_graph: bool = False
+) -> dict[Node, Any]:
+    """Give the gradients of `wrt`, of all leaves by default, from the `cotangents` of outputs.
+
+    Rules get arrays, or with `create_graph` Nodes, so that what they compute is graph again.
+    """
+    order = topological_order(cotangents)
+    needed = nodes_that_lead_to(order, wrt)
+    gradients = dict(cotangents)
+    results = {}
+    for node in reversed(order):
+        g = gradients.pop(node, None)
+        if g is None:
+            continue
+        if node.backward_fn is None or (wrt is not None and node in wrt):
+            results[node] = g
+            continue
+        inputs = node.inputs
+        values = []
+        for x in inputs:
+            if x.__class__ is Node:
+                if x.stamp > node.stamp:
+                    refuse_changed(node, x)
+                values.append(x if create_graph else x._value)
+            else:
+                values.append(x)
+        partials = node.backward_fn(g, node if create_graph else node._value, *values)
+        if partials.__class__ is not tuple or len(partials) != len(inputs):
+            refuse_partials(node, partials)
+        for x, gradient in zip(inputs, partials, strict=True):
+            if gradient is None or x.__class__ is not Node or x not in needed:
+                continue
+            if gradient.__class__ is closure:
+                gradient = gradient()
+            value = x._value
+            try:
+                fits = gradient.shape == value.shape and gradient.dtype is value.dtype
+            except AttributeError:
+                fits = False
+            if not fits:
+                gradient = fit(gradient, x, node)
+            if x in gradients:
+                gradient = gradients[x] + gradient
+            gradients[x] = gradient
+    return results
+
+
+def nodes_that_lead_to(order: list[Node], wrt: Collection[Node] | None) -> set[Node]:
+    """Give the nodes in `order` through which gradients flow to `wrt`, to all leaves by default."""
+    if wrt is None:
+        return {node for node in order if node.requires_grad}
+    needed = set(wrt)
+    for node in order:
+        if any(x.__class__ is Node and x in needed for x in node.inputs):
+            needed.add(node)
+    return needed
+
+
+def fit(gradient: Any, x: Node, node: Node) -> Any:
+    """Undo the broadcasting of `x` in its gradient, and cast it to the dtype of `x`."""
+    if not isinstance(gradient, Node):
+        gradient = np.asarray(gradient)
+    if gradient.shape != x.shape:
+        gradient = unbroadcast(gradient, x, node)
+    if gradient.dtype != x.dtype:
+        if gradient.dtype.kind == "c" and x.dtype.kind != "c":
+            gradient = np.real(gradient)
+        gradient = gradient.astype(x.dtype)
+    return gradient
+
+
+def unbroadcast(gradient: Any, x: Node, node: Node) -> Any:
+    """Sum `gradient` over the axes along which `x` was broadcast."""
+    new_axes = gradient.ndim - x.ndim
+    stretched = [
+        new_axes + axis
+        for axis, size in enumerate(x.shape)
+        if size == 1 and gradient.shape[new_axes + axis :][:1] != (1,)
+    ]
+    gradient_shape = gradient.shape
+    if new_axes >= 0:
+        gradient = np.sum(gradient, axis=(*range(new_axes), *stretched), keepdims=True)
+        gradient = gradient.reshape(gradient.shape[new_axes:])
+    if gradient.shape != x.shape:
+        raise ValueError(
+            f"the derivative rule of {label(node)} gave a gradient of shape {gradient_shape} for "
+            f"an input of shape {x.shape}; it has to have the input's shape, or one that the "
+            f"input broadcasts to"
+        )
+    return gradient
+
+
+def backward_into_leaves(output: Node, cotangent: Any, create_graph: bool) -> None:
+    """Add the gradients of the leaves below `output` to their `grad`, out of place."""
+    if not output.requires_grad:
+        raise ValueError(
+            f"backward: {output._describe()} depends on no leaf that requires gradients; make one "
+            f"with Node(x), outside of no_grad() and not through detach()"
+        )
+    gradients = backward({output: as_cotangent(cotangent, output)}, create_graph=create_graph)
+    while gradients:
+        leaf, gradient = gradients.popitem()
+        if leaf.grad is not None:
+            leaf.grad = leaf.grad + gradient
+        elif isinstance(gradient, Node):
+            leaf.grad = gradient
+        elif (
+            gradient.__class__ is not np.ndarray
+            or gradient.base is not None
+            or buffer.is_shared(gradient)
+        ):
+            leaf.grad = np.array(gradient)
+        else:
+            leaf.grad = gradient
+
+
+def as_cotangent(cotangent: Any, output: Node) -> Any:
+    """Give the cotangent of `output`, of its shape and dtype; one where it is None."""
+    if cotangent is None:
+        if output.size != 1:
+            raise ValueError(
+                f"backward: {output._describe()} has {output.size} elements, so there is no one "
+                f"derivative; sum it, or pass a cotangent of its shape"
+            )
+        return np.ones(output.shape, output.dtype)
+    if not isinstance(cotangent, Node):
+        cotangent = np.asarray(cotangent)
+    if cotangent.shape != output.shape:
+        raise ValueError(
+            f"backward: {output._describe()} got a cotangent of shape {cotangent.shape}; "
+            f"expected {output.shape}"
+        )
+    if not np.can_cast(cotangent.dtype, output.dtype, "same_kind"):
+        raise TypeError(
+            f"backward: {output._describe()} of dtype {output.dtype} got a cotangent of dtype "
+            f"{cotangent.dtype}; take its real part"
+        )
+    return cotangent.astype(output.dtype) if cotangent.dtype != output.dtype else cotangent
+
+
+def label(node: Node) -> str:
+    """Name the op of `node` for messages."""
+    return f"{node.op.name!r}" if node.op else "a leaf"
+
+
+def refuse_changed(node: Node, x: Node) -> None:
+    """Refuse to go back through `node`, whose input `x` has got another value since."""
+    raise ValueError(
+        f"backward: the value of {x._describe()} changed after {label(node)} used it, so the "
+        f"derivative there is lost; call forward() on the output before backward, or compute it "
+        f"again"
+    )
+
+
+def refuse_partials(node: Node, partials: Any) -> None:
+    """Refuse what a rule gave in place of a tuple of gradients."""
+    got = f"{len(partials)} gradients" if isinstance(partials, tuple) else type(partials).__name__
+    raise TypeError(
+        f"the derivative rule of {label(node)} gave {got}, expected a tuple of "
+        f"{len(node.inputs)}, one for every input; write (gradient,) for one, None for no gradient"
+    )

@@ -1,0 +1,227 @@
+"""What networks are built of: a linear layer, activations and losses, one op each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygraph.node import Node
+from tinygraph.op import op
+from tinygraph.rules.reduction import Axis, keep
+
+Rule = tuple[Any, ...]
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "elu",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "logsumexp",
+    "quadratic",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "squared_norm",
+]
+
+
+def _linear(x: Any, w: Any, b: Any) -> Any:
+    """Give x @ w.T + b: x of shape (..., inputs), w (outputs, inputs), b (outputs,)."""
+    return x @ w.T + b
+
+
+@op(_linear)
+def linear(g: Any, out: Any, x: Any, w: Any, b: Any) -> Rule:
+    def for_w() -> Any:
+        if x.ndim == 2:
+            return g.T @ x
+        return g.reshape(-1, w.shape[0]).T @ x.reshape(-1, w.shape[1])
+
+    return lambda: g @ w, for_w, g
+
+
+def _sigmoid(x: Any) -> Any:
+    """Give 1 / (1 + exp(-x))."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
+@op(_sigmoid)
+def sigmoid(g: Any, out: Any, x: Any) -> Rule:
+    return (g * (out * (1 - out)),)
+
+
+def _relu(x: Any) -> Any:
+    """Give max(x, 0); its derivative at 0 is 0."""
+    return np.maximum(x, 0)
+
+
+@op(_relu)
+def relu(g: Any, out: Any, x: Any) -> Rule:
+    return (g * (x > 0),)
+
+
+def _leaky_relu(x: Any, *, slope: float = 0.01) -> Any:
+    """Give x where it is positive, else slope * x; its derivative at 0 is `slope`."""
+    return np.where(x > 0, x, slope * x)
+
+
+@op(_leaky_relu)
+def leaky_relu(g: Any, out: Any, x: Any, *, slope: float = 0.01) -> Rule:
+    return (np.where(x > 0, g, slope * g),)
+
+
+def _elu(x: Any, *, alpha: float = 1.0) -> Any:
+    """Give x where it is positive, else alpha * (exp(x) - 1)."""
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+@op(_elu)
+def elu(g: Any, out: Any, x: Any, *, alpha: float = 1.0) -> Rule:
+    return (np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0)))),)
+
+
+def _softplus(x: Any) -> Any:
+    """Give log(1 + exp(x))."""
+    return np.logaddexp(x, 0)
+
+
+@op(_softplus)
+def softplus(g: Any, out: Any, x: Any) -> Rule:
+    return (g * sigmoid(x),)
+
+
+def _shifted_exp(x: Any, axis: Axis) -> Any:
+    return np.exp(x - np.max(x, axis=axis, keepdims=True))
+
+
+def _softmax(x: Any, *, axis: Axis = -1) -> Any:
+    """Give exp(x) / sum(exp(x)) over `axis`."""
+    exp = _shifted_exp(x, axis)
+    return exp / np.add.reduce(exp, axis=axis, keepdims=True)
+
+
+@op(_softmax)
+def softmax(g: Any, out: Any, x: Any, *, axis: Axis = -1) -> Rule:
+    return (out * (g - np.sum(g * out, axis=axis, keepdims=True)),)
+
+
+def _log_softmax(x: Any, *, axis: Axis = -1) -> Any:
+    """Give log(softmax(x)) without overflow or loss of small probabilities."""
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+@op(_log_softmax)
+def log_softmax(g: Any, out: Any, x: Any, *, axis: Axis = -1) -> Rule:
+    return (g - np.exp(out) * np.sum(g, axis=axis, keepdims=True),)
+
+
+def _logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Give log(sum(exp(x))) over `axis` without overflow."""
+    largest = np.max(x, axis=axis, keepdims=True)
+    largest = np.where(np.isfinite(largest), largest, 0)
+    total = np.sum(np.exp(x - largest), axis=axis, keepdims=True)
+    with np.errstate(divide="ignore"):
+        out = np.log(total) + largest
+    return out if keepdims else np.squeeze(out, axis=axis)
+
+
+@op(_logsumexp)
+def logsumexp(g: Any, out: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Rule:
+    out = keep(out, x, axis)
+    # Where all are -inf, x - out would be NaN; any finite number in place of out gives 0.
+    return (keep(g, x, axis) * np.exp(x - np.where(np.isfinite(out), out, 0)),)
+
+
+def _samples(x: Any) -> int:
+    return int(x.size // x.shape[-1]) if x.ndim > 1 else 1
+
+
+def _quadratic(x: Any, y: Any) -> Any:
+    """Give 1/2 |x - y|^2, summed over the last axis and averaged over the others."""
+    error = np.ravel(x - y)
+    return np.dot(error, error) * (0.5 / _samples(x))
+
+
+@op(_quadratic)
+def quadratic(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    error = (x - y) * (g / _samples(x))
+    return error, lambda: -error
+
+
+def _squared_norm(x: Any) -> Any:
+    """Give 1/2 |x|^2, the sum over all elements."""
+    flat = np.ravel(x)
+    return np.dot(flat, flat) * 0.5
+
+
+@op(_squared_norm)
+def squared_norm(g: Any, out: Any, x: Any) -> Rule:
+    return (g * x,)
+
+
+def _cross_entropy(x: Any, y: Any) -> Any:
+    return -np.sum(y * _log_softmax(x)) / _samples(x)
+
+
+@op(_cross_entropy)
+def _cross_entropy_of_rows(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    scale = g / _samples(x)
+    return (
+        lambda: scale * (softmax(x) * np.sum(y, axis=-1, keepdims=True) - y),
+        lambda: -scale * log_softmax(x),
+    )
+
+
+def cross_entropy(x: Any, y: Any) -> Any:
+    """Give -sum(y * log(softmax(x))) over the last axis, averaged over the others.
+
+    `x` (..., classes) are logits; `y` are rows of probabilities of the same shape, or integer
+    labels of shape (...).
+    """
+    if np.shape(y) != np.shape(x):
+        labels = np.asarray(y)
+        if labels.dtype.kind not in "iu" or labels.shape != np.shape(x)[:-1]:
+            raise ValueError(
+                f"cross_entropy: logits of shape {np.shape(x)} got targets of shape "
+                f"{labels.shape} and dtype {labels.dtype}; expected rows of probabilities of the "
+                f"logits' shape, or integer labels of shape {np.shape(x)[:-1]}"
+            )
+        classes = np.shape(x)[-1]
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(
+                f"cross_entropy: labels run from {labels.min()} to {labels.max()}, "
+                f"expected 0 to {classes - 1}"
+            )
+        y = np.eye(classes, dtype=x.dtype)[labels]
+    return _cross_entropy_of_rows(x, y)
+
+
+def _bce_with_logits(x: Any, y: Any) -> Any:
+    """Give the binary cross-entropy of sigmoid(x), which cannot overflow or saturate."""
+    return np.sum(np.logaddexp(x, 0) - x * y) / _samples(x)
+
+
+@op(_bce_with_logits, name="binary_cross_entropy_with_logits")
+def binary_cross_entropy_with_logits(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    scale = g / _samples(x)
+    return lambda: scale * (sigmoid(x) - y), lambda: -scale * x
+
+
+def binary_cross_entropy(p: Any, y: Any) -> Any:
+    """Give -sum(y log(p) + (1 - y) log(1 - p)) over the last axis, averaged over the others.
+
+    Where `p` is the Node that `sigmoid` made, its input is used, so that nothing saturates; any
+    other `p` is kept a rounding error away from 0 and 1.
+    """
+    if isinstance(p, Node) and p.op is sigmoid:
+        return binary_cross_entropy_with_logits(p.inputs[0], y)
+    margin = float(np.finfo(p.dtype).eps)
+    p = np.clip(p, margin, 1 - margin)
+    return -np.sum(y * np.log(p) + (1 - y) * np.log1p(-p)) / _samples(p)

@@ -1,0 +1,611 @@
+"""Node: a value, the inputs it was made of, and the two closures that made it and lead back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from tinygraph import buffer
+from tinygraph.buffer import Array
+from tinygraph.op import CONSTANT, TABLE, Function, Op, Traced, describe
+
+ndarray = np.ndarray
+new_object = object.__new__
+next_stamp = count().__next__
+_no_params: dict[str, Any] = {}
+
+
+class State(NamedTuple):
+    """What a thread or context says about the nodes that it makes."""
+
+    recording: bool = True
+    scope: tuple[str, ...] = ()
+
+
+_state: ContextVar[State] = ContextVar("tinygraph", default=State())
+get_state = _state.get
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Make nodes without inputs and gradients inside, in this thread or context alone.
+
+    A context manager and, called, a decorator.
+    """
+    with _changed(recording=False):
+        yield
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Name the group of the nodes made inside, for pictures; scopes nest."""
+    with _changed(scope=(*get_state().scope, str(name))):
+        yield
+
+
+@contextmanager
+def _changed(**changes: Any) -> Iterator[None]:
+    token = _state.set(get_state()._replace(**changes))
+    try:
+        yield
+    finally:
+        _state.reset(token)
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Record inside, whatever the surroundings do."""
+    with _changed(recording=True):
+        yield
+
+
+def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_params) -> Node:
+    """Compute `op` on `inputs`, Nodes and constants, and give the node that remembers it."""
+    values = []
+    requires_grad = has_arrays = False
+    for x in inputs:
+        if x.__class__ is Node:
+            values.append(x._value)
+            if x.requires_grad:
+                requires_grad = True
+        else:
+            if not isinstance(x, int | float | complex | np.generic):
+                has_arrays = True
+                x = constant(x, op)
+            values.append(x)
+    if has_arrays:
+        inputs = tuple(
+            [x if x.__class__ is Node else value for x, value in zip(inputs, values, strict=True)]
+        )
+    node: Node = new_object(Node)
+    if params:
+        node.forward_fn = partial(op.forward, **params)
+        node.backward_fn = partial(op.rule, **params)
+    else:
+        node.forward_fn = op.forward
+        node.backward_fn = op.rule
+    value = node.forward_fn(*values)
+    node._value = value if value.__class__ is ndarray else as_value(value, op)
+    recording, node.scope = get_state()
+    if recording:
+        node.op = op
+        node.inputs = inputs
+        node.requires_grad = requires_grad
+    else:
+        forget(node)
+    node.grad = node.name = None
+    node.stamp = next_stamp()
+    return node
+
+
+def constant(x: Any, op: Op) -> Any:
+    """Give `x` as a constant input of `op`, out of reach of the caller's later writes."""
+    if x.__class__ is ndarray:
+        return buffer.freeze(x)
+    if isinstance(x, str | bytes) or callable(x):
+        raise TypeError(f"{op.name}: expected arrays, numbers or Nodes, got {type(x).__name__}")
+    try:
+        return buffer.freeze(np.asarray(x))
+    except ValueError as error:
+        error.add_note(f"in tinygraph's {op.name}, whose argument was {type(x).__name__}")
+        raise
+
+
+def as_value(value: Any, op: Op | None) -> Any:
+    """Give what a forward function returned as an array or a NumPy scalar."""
+    if isinstance(value, np.generic):
+        return value
+    value = np.asarray(value)
+    if value.dtype.kind not in "biufc":
+        name = op.name if op else "a node"
+        raise TypeError(f"the forward function of {name} gave {value.dtype}, expected numbers")
+    return value
+
+
+def forget(node: Node) -> None:
+    """Make `node` a leaf that requires no gradient."""
+    node.op = None
+    node.inputs = ()
+    node.forward_fn = node.backward_fn = None
+    node.requires_grad = False
+
+
+def values_of(tree: Any) -> Any:
+    """Give `tree` with every Node in its lists, tuples and dicts replaced by its value."""
+    if isinstance(tree, Node):
+        return tree.value
+    if isinstance(tree, list | tuple):
+        return type(tree)(values_of(x) for x in tree)
+    if isinstance(tree, dict):
+        return {key: values_of(x) for key, x in tree.items()}
+    return tree
+
+
+def call(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Do what a NumPy function called with Nodes means: record its op, or compute a constant."""
+    entry = TABLE.get(function)
+    if isinstance(entry, Op):
+        if function.__class__ is np.ufunc and not kwargs:
+            return record(entry, args)
+        inputs, params = entry.bind(args, kwargs)
+        return record(entry, inputs, params)
+    if entry is not None:
+        return entry(*args, **kwargs)
+    if function in CONSTANT:
+        return function(*values_of(args), **values_of(dict(kwargs)))
+    name = describe(function)
+    raise TypeError(
+        f"{name} of a Node: tinygraph has no derivative rule for it; write it with functions that "
+        f"have one, give it one by tg.op({name})(rule), or pass node.value to leave the graph"
+    )
+
+
+def _binary(ufunc: np.ufunc) -> Callable[[Node, Any], Node]:
+    def operator(self: Node, other: Any) -> Node:
+        if other.__class__ not in _operands and not isinstance(other, _operand_types):
+            return NotImplemented
+        return record(TABLE[ufunc], (self, other))
+
+    return operator
+
+
+def _reflected(ufunc: np.ufunc) -> Callable[[Node, Any], Node]:
+    def operator(self: Node, other: Any) -> Node:
+        if not isinstance(other, _operand_types):
+            return NotImplemented
+        return record(TABLE[ufunc], (other, self))
+
+    return operator
+
+
+def _unary(ufunc: np.ufunc) -> Callable[[Node], Node]:
+    def operator(self: Node) -> Node:
+        return record(TABLE[ufunc], (self,))
+
+    return operator
+
+
+def _comparison(ufunc: np.ufunc) -> Callable[[Node, Any], Any]:
+    def operator(self: Node, other: Any) -> Any:
+        return ufunc(self._value, values_of(other))
+
+    return operator
+
+
+def _method(function: Function) -> Callable[..., Any]:
+    def method(self: Node, *args: Any, **kwargs: Any) -> Any:
+        return call(function, (self, *args), kwargs)
+
+    method.__doc__ = f"Do as {describe(function)} of this node."
+    return method
+
+
+def _conversion(convert: Callable[[Any], Any]) -> Callable[[Node], Any]:
+    def conversion(self: Node) -> Any:
+        self._refuse_to_leave(f"{convert.__name__}(node)", "node.item()")
+        return convert(self.value)
+
+    return conversion
+
+
+_scalar_powers: dict[Any, np.ufunc] = {2: np.square, -1: np.reciprocal, 0.5: np.sqrt}
+"""What NumPy's ** itself does for these Python numbers, to the bit."""
+
+
+class Node(Traced):
+    """A value in the graph: a leaf with a copy of `array_like`, or the result of an op on others.
+
+    `value` is read-only; assign to a leaf's `value` to change it. After `backward`, `grad` of the
+    leaves that require gradients holds theirs, of the same shape and dtype.
+
+    >>> import numpy as np, tinygraph as tg
+    >>> x = tg.Node([1.0, 2.0], name="x")
+    >>> np.sum(x * x).backward()
+    >>> x.grad
+    array([2., 4.])
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_value",
+        "backward_fn",
+        "forward_fn",
+        "grad",
+        "inputs",
+        "name",
+        "op",
+        "requires_grad",
+        "scope",
+        "stamp",
+    )
+
+    _value: Any
+    grad: Any
+    op: Op | None
+    inputs: tuple[Any, ...]
+    forward_fn: Function | None
+    backward_fn: Function | None
+    requires_grad: bool
+    name: str | None
+    scope: tuple[str, ...]
+    stamp: int
+
+    def __init__(
+        self, array_like: Any, requires_grad: bool = True, name: str | None = None
+    ) -> None:
+        if isinstance(array_like, Node):
+            array_like._refuse_to_leave("Node(node)", "node.detach()")
+        value = np.array(array_like)
+        if value.dtype.kind not in "biufc":
+            raise TypeError(f"Node: expected numbers, got dtype {value.dtype}")
+        if requires_grad and value.dtype.kind not in "fc":
+            raise TypeError(
+                f"Node: only floating and complex values can require gradients, got {value.dtype}; "
+                f"write Node(np.asarray(x, dtype=float)), or requires_grad=False for a constant"
+            )
+        forget(self)
+        self._value = value
+        self.requires_grad = bool(requires_grad)
+        self.name = name
+        self.grad = None
+        self.scope = get_state().scope
+        self.stamp = next_stamp()
+
+    @property
+    def value(self) -> Array:
+        """The value, read-only; of a leaf it may be replaced by one of the same shape."""
+        return buffer.read_only(self._value)
+
+    @value.setter
+    def value(self, array_like: Any) -> None:
+        if self.op is not None:
+            raise TypeError(
+                f"value of a node made by {self.op.name}: only a leaf's can be set; "
+                f"set the leaves and call node.forward()"
+            )
+        value = np.array(values_of(array_like))
+        if value.shape != self.shape or not np.can_cast(value.dtype, self.dtype, "same_kind"):
+            raise ValueError(
+                f"value of {self._describe()}: expected shape {self.shape} and a dtype that casts "
+                f"to {self.dtype}, got {value.shape} and {value.dtype}; make a new Node for it"
+            )
+        self._value = value.astype(self.dtype, copy=False)
+        self.stamp = next_stamp()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The value's shape."""
+        shape: tuple[int, ...] = self._value.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of the value's axes."""
+        return len(self._value.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of the value's elements."""
+        return int(self._value.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The value's dtype."""
+        dtype: np.dtype[Any] = self._value.dtype
+        return dtype
+
+    @property
+    def T(self) -> Any:
+        """The node with its axes reversed."""
+        return call(np.transpose, (self,), _no_params)
+
+    @property
+    def mT(self) -> Any:
+        """The node with its last two axes exchanged."""
+        if self.ndim < 2:
+            raise ValueError(f"mT: expected at least 2 axes, got shape {self.shape}")
+        return call(np.swapaxes, (self, -1, -2), _no_params)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The static parameters (axis, keepdims, ...) over which the two closures close."""
+        return dict(getattr(self.forward_fn, "keywords", _no_params))
+
+    def backward(self, cotangent: Any = None, create_graph: bool = False) -> None:
+        """Add the derivative of this node, times `cotangent`, to the `grad` of the leaves below.
+
+        `cotangent` has the node's shape; it may be left out of a node with one element. With
+        `create_graph` the gradients are Nodes, to be differentiated again.
+        """
+        from tinygraph import engine
+
+        engine.backward_into_leaves(self, cotangent, create_graph)
+
+    def forward(self) -> Node:
+        """Evaluate the graph below again, after leaves got new values, and give this node."""
+        from tinygraph import engine
+
+        engine.forward(self)
+        return self
+
+    def detach(self) -> Node:
+        """Give a leaf of the same value that requires no gradient."""
+        node: Node = new_object(Node)
+        forget(node)
+        node._value = self._value
+        node.grad = None
+        node.name = self.name
+        node.scope = get_state().scope
+        node.stamp = next_stamp()
+        return node
+
+    def item(self) -> Any:
+        """Give the one element as a Python number, outside the graph."""
+        return self._value.item()
+
+    def tolist(self) -> Any:
+        """Give the elements as nested lists of Python numbers, outside the graph."""
+        return self._value.tolist()
+
+    @property
+    def at(self) -> At:
+        """Functional updates: node.at[index].set(values) and node.at[index].add(values)."""
+        return At(self)
+
+    def record(self, op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any]) -> Node:
+        """Make the node of `op` on `inputs`."""
+        return record(op, inputs, params)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if "out" in kwargs:
+            self._refuse_out(ufunc.__name__)
+        if method != "__call__":
+            return _call_ufunc_method(ufunc, method, inputs, kwargs)
+        return call(ufunc, inputs, kwargs)
+
+    def __array_function__(
+        self, function: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if kwargs.get("out") is not None:
+            self._refuse_out(function.__name__)
+        return call(function, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        self._refuse_to_leave("np.asarray(node)", "node.value, or np.stack for a list of Nodes")
+        return np.array(self._value, dtype=dtype) if copy else np.asarray(self.value, dtype=dtype)
+
+    def _refuse_to_leave(self, what: str, instead: str) -> None:
+        if self.requires_grad and get_state().recording:
+            raise TypeError(
+                f"{what} would cut {self._describe()} out of the graph, and its gradient with it; "
+                f"write np's functions (np.exp for math.exp), {instead}, or use tg.no_grad()"
+            )
+
+    def _refuse_out(self, name: str) -> NoReturn:
+        raise TypeError(
+            f"{name} with out=: results of Nodes are Nodes and cannot be written into an array; "
+            f"write result = np.{name}(...), and a = a + node instead of a += node"
+        )
+
+    def __bool__(self) -> bool:
+        if get_state().recording:
+            raise TypeError(
+                f"bool({self._describe()}): a branch on a value is not part of the graph; "
+                f"write np.where, or bool(node.value) where the branch is meant"
+            )
+        return bool(self._value)
+
+    __float__ = _conversion(float)
+    __int__ = _conversion(int)
+    __complex__ = _conversion(complex)
+
+    def __setitem__(self, index: Any, values: Any) -> NoReturn:
+        raise TypeError(
+            "node[index] = values: values of Nodes are not changed in place; "
+            "write node = node.at[index].set(values), or .add(values) for +="
+        )
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.at[index].get()
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a Node without axes")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, element: Any) -> bool:
+        return element in self.value
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __repr__(self) -> str:
+        parts = [np.array2string(np.asarray(self._value), separator=", ", threshold=20)]
+        if self.name:
+            parts.append(f"name={self.name!r}")
+        parts.append(f"op={self.op.name}" if self.op else f"requires_grad={self.requires_grad}")
+        return f"Node({', '.join(parts)})"
+
+    def _describe(self) -> str:
+        kind = f"a node made by {self.op.name}" if self.op else "a leaf"
+        return f"{self.name or kind} of shape {self.shape}"
+
+    def _repr_svg_(self) -> str | None:
+        from tinygraph.render import to_svg
+
+        return to_svg(self)
+
+    __hash__ = object.__hash__
+
+    __add__ = _binary(np.add)
+    __radd__ = _reflected(np.add)
+    __sub__ = _binary(np.subtract)
+    __rsub__ = _reflected(np.subtract)
+    __mul__ = _binary(np.multiply)
+    __rmul__ = _reflected(np.multiply)
+    __truediv__ = _binary(np.divide)
+    __rtruediv__ = _reflected(np.divide)
+    __matmul__ = _binary(np.matmul)
+    __rmatmul__ = _reflected(np.matmul)
+    __mod__ = _binary(np.remainder)
+    __rmod__ = _reflected(np.remainder)
+    __floordiv__ = _binary(np.floor_divide)
+    __rfloordiv__ = _reflected(np.floor_divide)
+    __rpow__ = _reflected(np.power)
+    __neg__ = _unary(np.negative)
+    __pos__ = _unary(np.positive)
+    __abs__ = _unary(np.absolute)
+
+    __lt__ = _comparison(np.less)
+    __le__ = _comparison(np.less_equal)
+    __gt__ = _comparison(np.greater)
+    __ge__ = _comparison(np.greater_equal)
+    __eq__ = _comparison(np.equal)
+    __ne__ = _comparison(np.not_equal)
+
+    def __pow__(self, other: Any) -> Any:
+        if other.__class__ in (int, float) and other in _scalar_powers:
+            return record(TABLE[_scalar_powers[other]], (self,))
+        return _power(self, other)
+
+    sum = _method(np.sum)
+    mean = _method(np.mean)
+    prod = _method(np.prod)
+    max = _method(np.max)
+    min = _method(np.min)
+    var = _method(np.var)
+    std = _method(np.std)
+    ravel = _method(np.ravel)
+    swapaxes = _method(np.swapaxes)
+    squeeze = _method(np.squeeze)
+    clip = _method(np.clip)
+    dot = _method(np.dot)
+    argmax = _method(np.argmax)
+    argmin = _method(np.argmin)
+    argsort = _method(np.argsort)
+    all = _method(np.all)
+    any = _method(np.any)
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        """Give the elements in another shape, given as numbers or as a tuple."""
+        target = shape[0] if len(shape) == 1 else shape
+        return call(np.reshape, (self, target), {"order": order} if order != "C" else _no_params)
+
+    def transpose(self, *axes: Any) -> Any:
+        """Give the node with its axes in another order, reversed without one."""
+        order = axes[0] if len(axes) == 1 else axes or None
+        return call(np.transpose, (self, order), _no_params)
+
+    def flatten(self, order: str = "C") -> Any:
+        """Give the elements along one axis."""
+        return call(np.ravel, (self, order), _no_params)
+
+    def astype(self, dtype: Any) -> Any:
+        """Give the node in another floating or complex dtype, or plain values in others."""
+        if np.dtype(dtype).kind not in "fc":
+            return self._value.astype(dtype)
+        from tinygraph.rules import shape
+
+        return shape.astype(self, dtype=np.dtype(dtype))
+
+    def copy(self) -> Any:
+        """Give another node of the same value."""
+        from tinygraph.rules import shape
+
+        return shape.identity(self)
+
+
+_power = _binary(np.power)
+_operands = frozenset({Node, ndarray, float, int})
+_operand_types = (Node, ndarray, np.generic, int, float, complex, list, tuple)
+
+
+class At:
+    """An index into a node, for functional updates."""
+
+    __slots__ = ("index", "node")
+
+    def __init__(self, node: Node, index: Any = ...) -> None:
+        self.node = node
+        self.index = index
+
+    def __getitem__(self, index: Any) -> At:
+        return At(self.node, _static_index(index))
+
+    def get(self) -> Any:
+        """Give the elements at the index."""
+        return self._record("getitem", self.node)
+
+    def set(self, values: Any) -> Any:
+        """Give the node with `values` in place of the elements at the index."""
+        return self._record("put", self.node, values)
+
+    def add(self, values: Any) -> Any:
+        """Give the node with `values` added to the elements at the index; repeated ones add up."""
+        return self._record("put_add", self.node, values)
+
+    def _record(self, name: str, *inputs: Any) -> Any:
+        from tinygraph.rules import indexing
+
+        return record(getattr(indexing, name), inputs, {"index": self.index})
+
+
+def _static_index(index: Any) -> Any:
+    if isinstance(index, tuple):
+        return tuple(_static_index(part) for part in index)
+    if isinstance(index, Node):
+        index = index.value
+    if isinstance(index, list):
+        index = np.asarray(index) if index else np.empty(0, dtype=np.intp)
+    return buffer.freeze(index) if isinstance(index, ndarray) else index
+
+
+_reductions: dict[tuple[np.ufunc, str], Function] = {
+    (np.add, "reduce"): np.sum,
+    (np.multiply, "reduce"): np.prod,
+    (np.maximum, "reduce"): np.max,
+    (np.minimum, "reduce"): np.min,
+}
+
+
+def _call_ufunc_method(
+    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    if (ufunc, method) in _reductions:
+        if len(inputs) == 1:
+            kwargs = {"axis": 0, **kwargs}
+        return call(_reductions[ufunc, method], inputs, kwargs)
+    name = ufunc.__name__
+    raise TypeError(
+        f"np.{name}.{method} of a Node: tinygraph has no derivative rule for it; "
+        f"write np.{name} with broadcasting, node.at[index].add(values), or np.sum and np.prod"
+    )

@@ -1,0 +1,80 @@
+"""Rules of reading and writing elements by basic and advanced indices."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygraph.op import op
+
+Rule = tuple[Any, ...]
+
+
+def names_elements_once(index: Any) -> bool:
+    """Tell whether no element can be named twice: slices, whole numbers and masks only."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(not isinstance(part, np.ndarray) or part.dtype == bool for part in parts)
+
+
+def _getitem(x: Any, *, index: Any) -> Any:
+    return x[index]
+
+
+@op(_getitem)
+def getitem(g: Any, out: Any, x: Any, *, index: Any) -> Rule:
+    return (scatter(g, index=index, shape=x.shape),)
+
+
+def _scatter(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
+    return _put_add(np.zeros(shape, x.dtype), x, index=index)
+
+
+@op(_scatter)
+def scatter(g: Any, out: Any, x: Any, *, index: Any, shape: tuple[int, ...]) -> Rule:
+    return (g[index],)
+
+
+def _writable_copy(x: Any, y: Any) -> Any:
+    y_dtype = getattr(y, "dtype", np.result_type(x, y))
+    if not np.can_cast(y_dtype, x.dtype, "same_kind"):
+        raise TypeError(
+            f"at[...].set/add: a node of {x.dtype} cannot take values of {y_dtype}; "
+            f"convert the node first, with node.astype({y_dtype})"
+        )
+    return np.array(x)
+
+
+def _put(x: Any, y: Any, *, index: Any) -> Any:
+    out = _writable_copy(x, y)
+    out[index] = y
+    return out
+
+
+@op(_put)
+def put(g: Any, out: Any, x: Any, y: Any, *, index: Any) -> Rule:
+    def for_values() -> Any:
+        read = g[index]
+        return read if names_elements_once(index) else read * wrote_last(index, x.shape)
+
+    return lambda: put(g, 0, index=index), for_values
+
+
+def wrote_last(index: Any, shape: tuple[int, ...]) -> Any:
+    """Tell which values stay when `index` names an element several times: the last of them."""
+    writers = np.zeros(shape, dtype=np.intp)
+    number = np.arange(writers[index].size).reshape(writers[index].shape)
+    writers[index] = number
+    return writers[index] == number
+
+
+def _put_add(x: Any, y: Any, *, index: Any) -> Any:
+    out = _writable_copy(x, y)
+    if names_elements_once(index):
+        out[index] += y
+    else:
+        np.add.at(out, index, y)
+    return out
+
+
+@op(_put_add)
+def put_add(g: Any, out: Any, x: Any, y: Any, *, index: Any) -> Rule:
+    return g, lambda: g[index]
