@@ -66,12 +66,26 @@ def _parser() -> argparse.ArgumentParser:
         "tables", nargs="*", choices=(*TABLES, "all"), default="all", help="(default: all)"
     )
     parser.add_argument(
-        "--rounds", type=int, default=25, help="rounds of each comparison (default: %(default)s)"
+        "--rounds",
+        type=_positive,
+        default=25,
+        help="rounds of each comparison (default: %(default)s)",
     )
     parser.add_argument(
-        "--batch", type=int, nargs="+", default=BATCHES, help="batch sizes of the training step"
+        "--batch",
+        type=_positive,
+        nargs="+",
+        default=BATCHES,
+        help="batch sizes of the training step",
     )
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number of at least 1")
+    return number
 
 
 def _machine() -> str:

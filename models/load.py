@@ -1,12 +1,14 @@
 """Load handwritten digits: MNIST where it is found or can be downloaded, else a small set."""
 
 import gzip
+import http.client
 import importlib.util
 import math
 import os
 import queue
 import struct
 import threading
+import time
 import urllib.request
 import zlib
 from collections.abc import Iterator
@@ -257,7 +259,7 @@ def _download(folder: Path) -> bool:
 
     source = _first_to_answer()
     if source is None:
-        print(f"Download of MNIST skipped: no answer within {_PATIENCE_SECONDS:g} seconds")
+        print(f"Download of MNIST skipped: no source answers within {_PATIENCE_SECONDS:g} s")
         return False
     progressbar = importlib.util.find_spec("tqdm") is not None
     downloader = pooch.HTTPDownloader(timeout=_PATIENCE_SECONDS, progressbar=progressbar)
@@ -273,21 +275,28 @@ def _download(folder: Path) -> bool:
 
 def _first_to_answer() -> str | None:
     """The first of the sources to answer, None if none does in time."""
-    answers: queue.Queue[str] = queue.Queue()
+    answers: queue.Queue[str | None] = queue.Queue()
 
     def ask(source: str) -> None:
+        answer = None
         request = urllib.request.Request(source + next(iter(_CHECKSUMS)), method="HEAD")
-        with suppress(OSError), urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS):
-            answers.put(source)
+        with (
+            suppress(OSError, http.client.HTTPException),
+            urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS),
+        ):
+            answer = source
+        answers.put(answer)
 
-    # A timeout of the socket's covers neither the look-up of a name nor all addresses together.
-    # Threads can be left behind where they hang.
+    # A socket's timeout covers neither the look-up of a name nor all its addresses together, and a
+    # daemon thread can be left behind where it hangs.
     for source in _SOURCES:
         threading.Thread(target=ask, args=(source,), daemon=True).start()
-    try:
-        return answers.get(timeout=_PATIENCE_SECONDS if _SOURCES else 0)
-    except queue.Empty:
-        return None
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    answer = None
+    with suppress(queue.Empty):
+        for _ in _SOURCES:
+            answer = answer or answers.get(timeout=max(0, deadline - time.monotonic()))
+    return answer
 
 
 def _read_digits() -> tuple[object, Parts]:

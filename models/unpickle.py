@@ -4,6 +4,7 @@ import io
 import math
 import pickle
 import re
+import struct
 from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, BinaryIO, ClassVar, NoReturn
@@ -69,6 +70,7 @@ class _Unpickler(pickle._Unpickler):
 
     stack: list[Any]
     append: Callable[[Any], None]
+    read: Callable[[int], bytes]
     pop_mark: Callable[[], list[Any]]
 
     def __init__(self, file: BinaryIO, size: int, what: object, classes: dict[str, type]) -> None:
@@ -103,6 +105,11 @@ class _Unpickler(pickle._Unpickler):
         if type(self.stack[-1]) is not kind:
             raise ValueError(f"expected a {kind.__name__} to fill")
         return self.stack[-1]
+
+    def load_bytearray8(self) -> None:
+        # The inherited method fills as much memory as the file claims to hold.
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(length)))
 
     def load_append(self) -> None:
         value = self.stack.pop()
@@ -167,6 +174,7 @@ class _Unpickler(pickle._Unpickler):
         cls = type(target)
         if type(state) is not dict or not all(type(name) is str for name in state):
             self.refuse(f"its state of a {cls.__name__} is not a dictionary of attributes")
+        # NumPy, for one, believes an object's __array_interface__, memory addresses included.
         for name in state:
             if name.startswith("__") or callable(getattr(cls, name, None)):
                 self.refuse(f"it replaces {name} of a {cls.__name__}")
@@ -178,6 +186,7 @@ class _Unpickler(pickle._Unpickler):
             for code, load in pickle._Unpickler.dispatch.items()
             if code not in _REFUSED_OPCODES
         },
+        pickle.BYTEARRAY8[0]: load_bytearray8,
         pickle.APPEND[0]: load_append,
         pickle.APPENDS[0]: load_appends,
         pickle.SETITEM[0]: load_setitem,

@@ -24,7 +24,7 @@ def freeze(array: Array) -> Array:
     Read-only arrays are taken as they are. A large one that was frozen before, and has not
     changed since, shares that copy: a loop that uses one constant keeps it once.
     """
-    if not _is_writeable(array):
+    if not array.flags.writeable and not _is_writeable(array.base):
         return array
     if array.nbytes < SMALL or array.dtype.kind not in "fiu":
         return array.copy()
@@ -37,14 +37,14 @@ def freeze(array: Array) -> Array:
     return copy
 
 
-def _is_writeable(array: Array) -> bool:
-    """Tell whether anyone may write to the memory of `array`, through it or what it views."""
-    owner: Any = array
+def _is_writeable(owner: Any) -> bool:
+    """Tell whether anyone may write to the memory of `owner`, through it or what it views."""
     while isinstance(owner, np.ndarray):
         if owner.flags.writeable:
             return True
         owner = owner.base
-    return False
+    # Memory of another kind (a file, a bytearray) may be written behind NumPy's back.
+    return not (owner is None or isinstance(owner, bytes))
 
 
 def _same_bits(x: Array, y: Array) -> bool:

@@ -13,8 +13,11 @@ from tinygraph.node import Node, as_value, next_stamp
 closure = type(lambda: None)
 
 
-def topological_order(outputs: Iterable[Node]) -> list[Node]:
-    """Give every node at and below `outputs`, inputs before what is made of them."""
+def topological_order(outputs: Iterable[Node], since: int = 0) -> list[Node]:
+    """Give every node at and below `outputs`, inputs before what is made of them.
+
+    Nodes with a stamp before `since` are given, but what they were made of is not.
+    """
     order: list[Node] = []
     seen = set()
     stack: list[Any] = list(outputs)
@@ -26,9 +29,10 @@ def topological_order(outputs: Iterable[Node]) -> list[Node]:
             seen.add(node)
             stack.append(node)
             stack.append(None)
-            for x in node.inputs:
-                if x.__class__ is Node and x not in seen:
-                    stack.append(x)
+            if node.stamp >= since:
+                for x in node.inputs:
+                    if x.__class__ is Node and x not in seen:
+                        stack.append(x)
     return order
 
 
@@ -48,8 +52,10 @@ def backward(
 
     Rules get arrays, or with `create_graph` Nodes, so that what they compute is graph again.
     """
-    order = topological_order(cotangents)
-    needed = nodes_that_lead_to(order, wrt)
+    # What is older than all of wrt cannot depend on it.
+    since = min((x.stamp for x in wrt), default=0) if wrt else 0
+    order = topological_order(cotangents, since)
+    needed = None if wrt is None else nodes_that_lead_to(order, wrt)
     gradients = dict(cotangents)
     results = {}
     for node in reversed(order):
@@ -71,8 +77,10 @@ def backward(
         partials = node.backward_fn(g, node if create_graph else node._value, *values)
         if partials.__class__ is not tuple or len(partials) != len(inputs):
             refuse_partials(node, partials)
-        for x, gradient in zip(inputs, partials, strict=True):
-            if gradient is None or x.__class__ is not Node or x not in needed:
+        for x, gradient in zip(inputs, partials):  # noqa: B905 - as long, by the check above
+            if gradient is None or x.__class__ is not Node or not x.requires_grad:
+                continue
+            if needed is not None and x not in needed:
                 continue
             if gradient.__class__ is closure:
                 gradient = gradient()
@@ -83,16 +91,12 @@ def backward(
                 fits = False
             if not fits:
                 gradient = fit(gradient, x, node)
-            if x in gradients:
-                gradient = gradients[x] + gradient
-            gradients[x] = gradient
+            gradients[x] = gradients[x] + gradient if x in gradients else gradient
     return results
 
 
-def nodes_that_lead_to(order: list[Node], wrt: Collection[Node] | None) -> set[Node]:
-    """Give the nodes in `order` through which gradients flow to `wrt`, to all leaves by default."""
-    if wrt is None:
-        return {node for node in order if node.requires_grad}
+def nodes_that_lead_to(order: list[Node], wrt: Collection[Node]) -> set[Node]:
+    """Give the nodes in `order` through which gradients flow to `wrt`."""
     needed = set(wrt)
     for node in order:
         if any(x.__class__ is Node and x in needed for x in node.inputs):
@@ -102,8 +106,21 @@ def nodes_that_lead_to(order: list[Node], wrt: Collection[Node] | None) -> set[N
 
 def fit(gradient: Any, x: Node, node: Node) -> Any:
     """Undo the broadcasting of `x` in its gradient, and cast it to the dtype of `x`."""
+    if x.dtype.kind not in "fc":
+        raise TypeError(
+            f"backward: a gradient flows to {x._describe()}, whose values are {x.dtype}; let it "
+            f"give floating values, or cut the graph there with detach()"
+        )
+    if callable(gradient):
+        gradient = gradient()
     if not isinstance(gradient, Node):
+        kind = type(gradient).__name__
         gradient = np.asarray(gradient)
+        if gradient.dtype.kind not in "biufc":
+            raise TypeError(
+                f"the derivative rule of {label(node)} gave {kind} for an input of shape {x.shape};"
+                f" expected numbers of that shape, None, or a function that gives numbers"
+            )
     if gradient.shape != x.shape:
         gradient = unbroadcast(gradient, x, node)
     if gradient.dtype != x.dtype:
@@ -141,16 +158,21 @@ def backward_into_leaves(output: Node, cotangent: Any, create_graph: bool) -> No
             f"backward: {output._describe()} depends on no leaf that requires gradients; make one "
             f"with Node(x), outside of no_grad() and not through detach()"
         )
-    gradients = backward({output: as_cotangent(cotangent, output)}, create_graph=create_graph)
+    cotangent = as_cotangent(cotangent, output)
+    if isinstance(cotangent, Node) and not create_graph:
+        cotangent = cotangent.value
+    gradients = backward({output: cotangent}, create_graph=create_graph)
     while gradients:
         leaf, gradient = gradients.popitem()
         if leaf.grad is not None:
-            leaf.grad = leaf.grad + gradient
-        elif isinstance(gradient, Node):
-            leaf.grad = gradient
+            gradient = leaf.grad + gradient
+        if create_graph or isinstance(gradient, Node):
+            is_node = isinstance(gradient, Node)
+            leaf.grad = gradient if is_node else Node(gradient, requires_grad=False)
         elif (
             gradient.__class__ is not np.ndarray
             or gradient.base is not None
+            or not gradient.flags.writeable
             or buffer.is_shared(gradient)
         ):
             leaf.grad = np.array(gradient)
@@ -160,6 +182,8 @@ def backward_into_leaves(output: Node, cotangent: Any, create_graph: bool) -> No
 
 def as_cotangent(cotangent: Any, output: Node) -> Any:
     """Give the cotangent of `output`, of its shape and dtype; one where it is None."""
+    if output.dtype.kind not in "fc":
+        raise TypeError(f"backward: {output._describe()} has values of {output.dtype}, no gradient")
     if cotangent is None:
         if output.size != 1:
             raise ValueError(

@@ -136,15 +136,24 @@ def _logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 def logsumexp(g: Any, out: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Rule:
     out = keep(out, x, axis)
     # Where all are -inf, x - out would be NaN; any finite number in place of out gives 0.
-    return (keep(g, x, axis) * np.exp(x - np.where(np.isfinite(out), out, 0)),)
+    return (keep(g, x, axis) * np.exp(x - np.where(out == -np.inf, 0, out)),)
 
 
 def _samples(x: Any) -> int:
     return int(x.size // x.shape[-1]) if x.ndim > 1 else 1
 
 
+def _check_targets(name: str, x: Any, y: Any) -> None:
+    if np.shape(x) != np.shape(y):
+        raise ValueError(
+            f"{name}: outputs of shape {np.shape(x)} got targets of shape {np.shape(y)}; "
+            f"expected the same shape"
+        )
+
+
 def _quadratic(x: Any, y: Any) -> Any:
     """Give 1/2 |x - y|^2, summed over the last axis and averaged over the others."""
+    _check_targets("quadratic", x, y)
     error = np.ravel(x - y)
     return np.dot(error, error) * (0.5 / _samples(x))
 
@@ -167,7 +176,12 @@ def squared_norm(g: Any, out: Any, x: Any) -> Rule:
 
 
 def _cross_entropy(x: Any, y: Any) -> Any:
-    return -np.sum(y * _log_softmax(x)) / _samples(x)
+    return -np.sum(y * _where_wanted(y, _log_softmax(x))) / _samples(x)
+
+
+def _where_wanted(y: Any, log_p: Any) -> Any:
+    """Give log probabilities, 0 for classes that are not wanted, which may be impossible ones."""
+    return np.where(y == 0, 0, log_p)
 
 
 @op(_cross_entropy)
@@ -175,7 +189,7 @@ def _cross_entropy_of_rows(g: Any, out: Any, x: Any, y: Any) -> Rule:
     scale = g / _samples(x)
     return (
         lambda: scale * (softmax(x) * np.sum(y, axis=-1, keepdims=True) - y),
-        lambda: -scale * log_softmax(x),
+        lambda: -scale * _where_wanted(y, log_softmax(x)),
     )
 
 
@@ -205,6 +219,7 @@ def cross_entropy(x: Any, y: Any) -> Any:
 
 def _bce_with_logits(x: Any, y: Any) -> Any:
     """Give the binary cross-entropy of sigmoid(x), which cannot overflow or saturate."""
+    _check_targets("binary_cross_entropy_with_logits", x, y)
     return np.sum(np.logaddexp(x, 0) - x * y) / _samples(x)
 
 
@@ -222,6 +237,8 @@ def binary_cross_entropy(p: Any, y: Any) -> Any:
     """
     if isinstance(p, Node) and p.op is sigmoid:
         return binary_cross_entropy_with_logits(p.inputs[0], y)
+    p = p if isinstance(p, Node) else np.asarray(p)
+    _check_targets("binary_cross_entropy", p, y)
     margin = float(np.finfo(p.dtype).eps)
     p = np.clip(p, margin, 1 - margin)
     return -np.sum(y * np.log(p) + (1 - y) * np.log1p(-p)) / _samples(p)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from tinygraph import buffer
 from tinygraph.buffer import Array
-from tinygraph.op import CONSTANT, TABLE, Function, Op, Traced, describe
+from tinygraph.op import COMPOSED, CONSTANT, OPS, Function, Op, Traced, describe
+from tinygraph.state import get_state
 
 ndarray = np.ndarray
 new_object = object.__new__
@@ -21,70 +20,26 @@ next_stamp = count().__next__
 _no_params: dict[str, Any] = {}
 
 
-class State(NamedTuple):
-    """What a thread or context says about the nodes that it makes."""
-
-    recording: bool = True
-    scope: tuple[str, ...] = ()
-
-
-_state: ContextVar[State] = ContextVar("tinygraph", default=State())
-get_state = _state.get
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Make nodes without inputs and gradients inside, in this thread or context alone.
-
-    A context manager and, called, a decorator.
-    """
-    with _changed(recording=False):
-        yield
-
-
-@contextmanager
-def scope(name: str) -> Iterator[None]:
-    """Name the group of the nodes made inside, for pictures; scopes nest."""
-    with _changed(scope=(*get_state().scope, str(name))):
-        yield
-
-
-@contextmanager
-def _changed(**changes: Any) -> Iterator[None]:
-    token = _state.set(get_state()._replace(**changes))
-    try:
-        yield
-    finally:
-        _state.reset(token)
-
-
-@contextmanager
-def recording() -> Iterator[None]:
-    """Record inside, whatever the surroundings do."""
-    with _changed(recording=True):
-        yield
-
-
 def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_params) -> Node:
     """Compute `op` on `inputs`, Nodes and constants, and give the node that remembers it."""
     values = []
-    requires_grad = has_arrays = False
+    requires_grad = False
     for x in inputs:
         if x.__class__ is Node:
-            values.append(x._value)
             if x.requires_grad:
                 requires_grad = True
-        else:
-            if not isinstance(x, int | float | complex | np.generic):
-                has_arrays = True
-                x = constant(x, op)
+            values.append(x._value)
+        elif x.__class__ in _immutable:
             values.append(x)
-    if has_arrays:
-        inputs = tuple(
-            [x if x.__class__ is Node else value for x, value in zip(inputs, values, strict=True)]
-        )
+        else:
+            kept = constant(x, op)
+            if kept is not x:
+                position = len(values)
+                inputs = (*inputs[:position], kept, *inputs[position + 1 :])
+            values.append(kept)
     node: Node = new_object(Node)
     if params:
+        params = {k: buffer.freeze(v) if v.__class__ is ndarray else v for k, v in params.items()}
         node.forward_fn = partial(op.forward, **params)
         node.backward_fn = partial(op.rule, **params)
     else:
@@ -104,10 +59,16 @@ def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_para
     return node
 
 
+_immutable = frozenset({float, int, complex, bool, np.float64, np.float32})
+
+
 def constant(x: Any, op: Op) -> Any:
     """Give `x` as a constant input of `op`, out of reach of the caller's later writes."""
     if x.__class__ is ndarray:
         return buffer.freeze(x)
+    if isinstance(x, np.generic):
+        return x
+    refuse_masked(x, op.name)
     if isinstance(x, str | bytes) or callable(x):
         raise TypeError(f"{op.name}: expected arrays, numbers or Nodes, got {type(x).__name__}")
     try:
@@ -115,6 +76,15 @@ def constant(x: Any, op: Op) -> Any:
     except ValueError as error:
         error.add_note(f"in tinygraph's {op.name}, whose argument was {type(x).__name__}")
         raise
+
+
+def refuse_masked(x: Any, what: str) -> None:
+    """Refuse an array with a mask, which the graph would drop."""
+    if isinstance(x, ndarray) and hasattr(x, "mask"):
+        raise TypeError(
+            f"{what}: got a masked array, whose mask the graph would lose; fill it with "
+            f"x.filled(...), or use np.where with its mask"
+        )
 
 
 def as_value(value: Any, op: Op | None) -> Any:
@@ -149,14 +119,14 @@ def values_of(tree: Any) -> Any:
 
 def call(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Do what a NumPy function called with Nodes means: record its op, or compute a constant."""
-    entry = TABLE.get(function)
-    if isinstance(entry, Op):
+    op = OPS.get(function)
+    if op is not None:
         if function.__class__ is np.ufunc and not kwargs:
-            return record(entry, args)
-        inputs, params = entry.bind(args, kwargs)
-        return record(entry, inputs, params)
-    if entry is not None:
-        return entry(*args, **kwargs)
+            return record(op, args)
+        inputs, params = op.bind(args, kwargs)
+        return record(op, inputs, params)
+    if function in COMPOSED:
+        return COMPOSED[function](*args, **kwargs)
     if function in CONSTANT:
         return function(*values_of(args), **values_of(dict(kwargs)))
     name = describe(function)
@@ -166,33 +136,35 @@ def call(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     )
 
 
-def _binary(ufunc: np.ufunc) -> Callable[[Node, Any], Node]:
-    def operator(self: Node, other: Any) -> Node:
+def _binary(ufunc: np.ufunc) -> Callable[[Node, Any], Any]:
+    def operator(self: Node, other: Any) -> Any:
         if other.__class__ not in _operands and not isinstance(other, _operand_types):
             return NotImplemented
-        return record(TABLE[ufunc], (self, other))
+        return record(OPS[ufunc], (self, other))
 
     return operator
 
 
-def _reflected(ufunc: np.ufunc) -> Callable[[Node, Any], Node]:
-    def operator(self: Node, other: Any) -> Node:
+def _reflected(ufunc: np.ufunc) -> Callable[[Node, Any], Any]:
+    def operator(self: Node, other: Any) -> Any:
         if not isinstance(other, _operand_types):
             return NotImplemented
-        return record(TABLE[ufunc], (other, self))
+        return record(OPS[ufunc], (other, self))
 
     return operator
 
 
 def _unary(ufunc: np.ufunc) -> Callable[[Node], Node]:
     def operator(self: Node) -> Node:
-        return record(TABLE[ufunc], (self,))
+        return record(OPS[ufunc], (self,))
 
     return operator
 
 
 def _comparison(ufunc: np.ufunc) -> Callable[[Node, Any], Any]:
     def operator(self: Node, other: Any) -> Any:
+        if not isinstance(other, _operand_types):
+            return NotImplemented
         return ufunc(self._value, values_of(other))
 
     return operator
@@ -261,7 +233,10 @@ class Node(Traced):
     ) -> None:
         if isinstance(array_like, Node):
             array_like._refuse_to_leave("Node(node)", "node.detach()")
+        refuse_masked(array_like, "Node")
         value = np.array(array_like)
+        if not value.dtype.isnative:
+            value = value.astype(value.dtype.newbyteorder("="))
         if value.dtype.kind not in "biufc":
             raise TypeError(f"Node: expected numbers, got dtype {value.dtype}")
         if requires_grad and value.dtype.kind not in "fc":
@@ -398,7 +373,9 @@ class Node(Traced):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         self._refuse_to_leave("np.asarray(node)", "node.value, or np.stack for a list of Nodes")
-        return np.array(self._value, dtype=dtype) if copy else np.asarray(self.value, dtype=dtype)
+        if copy:
+            return np.array(self._value, dtype=dtype)
+        return np.asarray(self.value, dtype=dtype, copy=copy)
 
     def _refuse_to_leave(self, what: str, instead: str) -> None:
         if self.requires_grad and get_state().recording:
@@ -462,7 +439,8 @@ class Node(Traced):
     def _repr_svg_(self) -> str | None:
         from tinygraph.render import to_svg
 
-        return to_svg(self)
+        svg: str | None = to_svg(self)
+        return svg
 
     __hash__ = object.__hash__
 
@@ -493,8 +471,9 @@ class Node(Traced):
     __ne__ = _comparison(np.not_equal)
 
     def __pow__(self, other: Any) -> Any:
-        if other.__class__ in (int, float) and other in _scalar_powers:
-            return record(TABLE[_scalar_powers[other]], (self,))
+        is_short = other.__class__ in (int, float) and other in _scalar_powers
+        if is_short and self.dtype.kind in "fc":
+            return record(OPS[_scalar_powers[other]], (self,))
         return _power(self, other)
 
     sum = _method(np.sum)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any
 
 import numpy as np
 
+from tinygraph import buffer
+
 Function = Callable[..., Any]
 Domain = tuple[float, float]
 
-TABLE: dict[Function, Op | Function] = {}
-"""What to do for a NumPy function of Nodes: its op, or a function written with others."""
+OPS: dict[Function, Op] = {}
+"""The op of every NumPy function that has a rule, by that function."""
+
+COMPOSED: dict[Function, Function] = {}
+"""How other NumPy functions of Nodes are written with those that have rules."""
 
 CONSTANT: set[Function] = set()
 """NumPy functions that do not depend smoothly on values: of Nodes they give plain arrays."""
@@ -41,17 +46,32 @@ class Op:
         self, function: Function, forward: Function, rule: Function, name: str, domain: Domain
     ) -> None:
         self.function = function
-        self.forward = forward
-        self.rule = rule
+        self.forward = guarded_forward(forward)
+        self.rule = guarded(rule)
         self.name = name
         self.domain = domain
         self.__doc__ = function.__doc__
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
+        for key, x in params.items():
+            if isinstance(x, Traced):
+                raise TypeError(
+                    f"{self.name}: the parameter {key!r} is a Node; inputs go by position, and "
+                    f"parameters are static: pass node.value if no gradient is to flow"
+                )
         for x in inputs:
             if isinstance(x, Traced):
+                self._check_count(inputs)
                 return x.record(self, inputs, params)
         return self.forward(*inputs, **params)
+
+    def _check_count(self, inputs: tuple[Any, ...]) -> None:
+        most = sum(p.kind is not p.KEYWORD_ONLY for p in self._rule_parameters)
+        if not self._takes_sequence and not self._input_count <= len(inputs) <= most:
+            raise TypeError(
+                f"{self.name}: got {len(inputs)} inputs, but its derivative rule takes "
+                f"{self._input_count}; parameters go by keyword"
+            )
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -135,7 +155,7 @@ def op(
         label = name or getattr(function, "__name__", "function").lstrip("_")
         made = Op(function, forward or function, rule, label, domain)
         if is_dispatched(function):
-            TABLE[function] = made
+            OPS[function] = made
         return made
 
     if not callable(function):
@@ -143,11 +163,47 @@ def op(
     return register
 
 
+def is_trusted(function: Function) -> bool:
+    """Tell whether a function, of NumPy's or ours, is known not to write into its arguments."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return isinstance(function, np.ufunc) or module.split(".")[0] in ("numpy", "tinygraph")
+
+
+def guarded(function: Function) -> Function:
+    """Give `function` its arrays read-only, unless it is known not to write into them."""
+    if is_trusted(function):
+        return function
+
+    @wraps(function)
+    def careful(*inputs: Any, **params: Any) -> Any:
+        views = [buffer.read_only(x) if x.__class__ is np.ndarray else x for x in inputs]
+        return function(*views, **params)
+
+    return careful
+
+
+def guarded_forward(function: Function) -> Function:
+    """Guard `function`, and copy a result that somebody else holds, an argument for one."""
+    if is_trusted(function):
+        return function
+    careful = guarded(function)
+
+    @wraps(function)
+    def forward(*inputs: Any, **params: Any) -> Any:
+        value = careful(*inputs, **params)
+        is_array = value.__class__ is np.ndarray
+        if is_array and (value.base is not None or buffer.is_shared(value)):
+            return np.array(value)
+        return value
+
+    return forward
+
+
 def composed(function: Function) -> Callable[[Function], Function]:
     """Register how a NumPy function of Nodes is written with functions that have rules."""
 
     def register(written: Function) -> Function:
-        TABLE[function] = written
+        COMPOSED[function] = written
         return written
 
     return register

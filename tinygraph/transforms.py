@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from tinygraph import engine
-from tinygraph.node import Node, get_state, recording
+from tinygraph.node import Node
 from tinygraph.rules.shape import identity
-from tinygraph.tree import flatten
+from tinygraph.state import get_state, recording
+from tinygraph.tree import flatten, flatten_like
 
 Function = Callable[..., Any]
 
@@ -43,15 +44,10 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
         out = f(*rebuild(iter(variables)))
     out_leaves, rebuild_out = flatten(out)
     outputs = [leaf for leaf in out_leaves if isinstance(leaf, Node) and leaf.requires_grad]
-    nested = outer_records and has_other_leaves(outputs, variables)
+    nested = outer_records and lead_elsewhere(outputs, variables)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        cotangents, _ = flatten(cotangent)
-        if len(cotangents) != len(out_leaves):
-            raise ValueError(
-                f"pullback: the function gave {len(out_leaves)} arrays, "
-                f"got {len(cotangents)} cotangents; pass one of the result's structure"
-            )
+        cotangents = flatten_like(out, cotangent, "cotangent")
         create_graph = nested or any(isinstance(c, Node) for c in cotangents)
         seeds: dict[Node, Any] = {}
         for leaf, g in zip(out_leaves, cotangents, strict=True):
@@ -68,11 +64,14 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
     ), pullback
 
 
-def has_other_leaves(outputs: list[Node], variables: list[Node]) -> bool:
+def lead_elsewhere(outputs: list[Node], variables: list[Node]) -> bool:
     """Tell whether gradients could flow from `outputs` to anything else than fresh leaves."""
     fresh = {x for x in variables if x.op is None}
-    order = engine.topological_order(outputs)
-    return any(x.op is None and x.requires_grad and x not in fresh for x in order)
+    since = min((x.stamp for x in variables), default=0)
+    return any(
+        x.requires_grad and x not in fresh and (x.op is None or x.stamp < since)
+        for x in engine.topological_order(outputs, since)
+    )
 
 
 def give_value(x: Any) -> Any:
@@ -103,6 +102,8 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """
     several = isinstance(argnums, tuple)
     numbers: tuple[int, ...] = argnums if isinstance(argnums, tuple) else (argnums,)
+    if not all(isinstance(number, int) for number in numbers):
+        raise TypeError(f"grad: argnums is an int or a tuple of ints, got {argnums!r}")
 
     @wraps(f)
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -112,6 +113,8 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
                     f"grad: argnums names argument {number}, but {name_of(f)} got {len(args)} "
                     f"positional arguments; pass it by position"
                 )
+        if len({number % len(args) for number in numbers}) < len(numbers):
+            raise ValueError(f"grad: argnums {argnums} names one argument twice; name it once")
 
         def of_chosen(*chosen: Any) -> Any:
             full = list(args)
@@ -128,7 +131,8 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
 
 def one_for(value: Any, f: Function) -> Any:
     """Give the cotangent 1 of a scalar result, and refuse any other."""
-    if isinstance(value, tuple | list | dict) or value is None or np.size(value) != 1:
+    is_number = isinstance(value, Node | np.ndarray | np.generic | int | float | complex)
+    if not is_number or np.size(value) != 1:
         got = f"shape {np.shape(value)}" if hasattr(value, "shape") else type(value).__name__
         raise TypeError(f"grad: {name_of(f)} gave {got}, expected one number; sum it, or use vjp")
     if np.iscomplexobj(value):

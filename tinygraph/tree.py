@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from typing import Any
 
 Rebuild = Callable[[Iterator[Any]], Any]
@@ -22,7 +23,14 @@ def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
 def _flatten_into(tree: Any, leaves: list[Any]) -> Rebuild:
     if isinstance(tree, dict):
         rebuilds = {key: _flatten_into(branch, leaves) for key, branch in tree.items()}
-        return lambda new: type(tree)((key, build(new)) for key, build in rebuilds.items())
+
+        def rebuild(new: Iterator[Any]) -> Any:
+            # A copy keeps what dict's subclasses add, a default factory for one.
+            built = copy(tree)
+            built.update((key, build(new)) for key, build in rebuilds.items())
+            return built
+
+        return rebuild
     if isinstance(tree, list | tuple):
         parts = [_flatten_into(branch, leaves) for branch in tree]
         if hasattr(tree, "_fields"):
@@ -32,6 +40,33 @@ def _flatten_into(tree: Any, leaves: list[Any]) -> Rebuild:
         return lambda new: None
     leaves.append(tree)
     return next
+
+
+def flatten_like(tree: Any, other: Any, what: str) -> list[Any]:
+    """Give the leaves of `other` in the order of those of `tree`, whose structure it must have."""
+    if isinstance(tree, dict):
+        if not isinstance(other, dict) or other.keys() != tree.keys():
+            raise ValueError(f"{what}: expected a dict of {list(tree)}, got {_outline(other)}")
+        return [x for key in tree for x in flatten_like(tree[key], other[key], f"{what}[{key!r}]")]
+    if isinstance(tree, list | tuple):
+        if not isinstance(other, list | tuple) or len(other) != len(tree):
+            raise ValueError(
+                f"{what}: expected a {type(tree).__name__} of {len(tree)}, got {_outline(other)}"
+            )
+        parts = enumerate(zip(tree, other, strict=True))
+        return [x for i, (a, b) in parts for x in flatten_like(a, b, f"{what}[{i}]")]
+    if tree is None:
+        return []
+    if isinstance(other, dict | tuple) or other is None:
+        raise ValueError(f"{what}: expected an array, got {_outline(other)}")
+    return [other]
+
+
+def _outline(tree: Any) -> str:
+    if isinstance(tree, dict):
+        return f"a dict of {list(tree)}"
+    size = f" of {len(tree)}" if isinstance(tree, list | tuple) else ""
+    return f"a {type(tree).__name__}{size}"
 
 
 def map_tree(function: Callable[..., Any], tree: Any) -> Any:

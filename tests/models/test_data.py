@@ -155,7 +155,7 @@ WITH_NAN = np.array([[0, 0, 0], [0, np.nan, 0]])
         ((ROWS, [0, 4]), "labels reach from 0 to 4; expected 0 to 3"),
         ((ROWS, [0.0, 1.0]), "labels have dtype float64; expected integers"),
         ((WITH_NAN, [0, 1]), r"x holds nan at index \(1, 1\); expected finite"),
-        ((ROWS, np.full((2, CLASSES), np.inf)), r"y holds inf at index \(0, 0\)"),
+        ((ROWS, np.full((2, CLASSES), -np.inf)), r"y holds -inf at index \(0, 0\)"),
         ((ROWS.astype(complex), [0, 1]), "x has dtype complex128; expected floating"),
         ((ROWS, np.full((2, CLASSES), "a")), "y has dtype <U1"),
         ([COLUMN, TARGET], r"item 0 of data is an array of shape \(3, 1\); expected a pair"),

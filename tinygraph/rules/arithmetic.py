@@ -35,9 +35,7 @@ def power(g: Any, out: Any, x: Any, y: Any) -> Rule:
     return lambda: g * y * x ** (y - (y != 0)), lambda: g * out * np.log(x + (x == 0))
 
 
-@op(np.float_power, domain=(0.3, 3.0))
-def float_power(g: Any, out: Any, x: Any, y: Any) -> Rule:
-    return power.rule(g, out, x, y)
+float_power = op(np.float_power, domain=(0.3, 3.0))(power.rule)
 
 
 @op(np.negative)

@@ -115,7 +115,7 @@ def spread_labels(
 @composed(np.einsum)
 def einsum(*operands: Any, optimize: Any = False) -> Any:
     if not isinstance(operands[0], str):
-        operands = from_sublists(operands)
+        operands = tuple(from_sublists(operands))
     subscripts, *arrays = operands
     labels = explicit_labels(subscripts, [np.ndim(array) for array in arrays])
     return contract(*arrays, labels=labels, optimize=optimize)

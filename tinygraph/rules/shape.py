@@ -31,17 +31,17 @@ def astype(g: Any, out: Any, x: Any, *, dtype: Any) -> Rule:
 copy = op(np.copy, forward=_identity)(identity.rule)
 
 
-def _check_order(order: str) -> None:
+def _checked_order(order: str) -> Any:
     if order not in ("C", "F"):
         raise ValueError(
             f"order={order!r} of a Node depends on how its memory happens to lie; "
             f"write order='C' or order='F'"
         )
+    return order
 
 
 def _reshape(x: Any, shape: Any, order: str = "C") -> Any:
-    _check_order(order)
-    return np.reshape(x, shape, order=order)
+    return np.reshape(x, shape, order=_checked_order(order))
 
 
 @op(np.reshape, forward=_reshape)
@@ -50,8 +50,7 @@ def reshape(g: Any, out: Any, x: Any, *, shape: Any, order: str = "C") -> Rule:
 
 
 def _ravel(x: Any, order: str = "C") -> Any:
-    _check_order(order)
-    return np.ravel(x, order=order)
+    return np.ravel(x, order=_checked_order(order))
 
 
 @op(np.ravel, forward=_ravel)

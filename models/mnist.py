@@ -1,0 +1,169 @@
+"""Train a network on handwritten digits: python -m models.mnist."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinygraph as tg
+from models.activation import KNOWN
+from models.load import load_data
+from models.losses import LOSSES
+from models.network import NeuralNetwork
+from models.training import OPTIMIZERS
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the command's options."""
+    parse = argparse.ArgumentParser(
+        prog="python -m models.mnist",
+        description="Train a multi-layer perceptron on handwritten digits, test it, save it.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parse.add_argument("--layers", type=sizes, default="784,100,50,10", help="sizes of the layers")
+    parse.add_argument(
+        "--activations",
+        type=names,
+        default="relu,relu,identity",
+        help=f"one for every layer after the first, of {', '.join(KNOWN)}",
+    )
+    parse.add_argument("--loss", choices=LOSSES, default="cross_entropy", help="what to minimise")
+    parse.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="how to minimise it")
+    parse.add_argument("--learning-rate", type=positive, default=0.002, help="the first step's")
+    parse.add_argument(
+        "--schedule", choices=("constant", "cosine"), default="cosine", help="of the learning rate"
+    )
+    parse.add_argument("--epochs", type=int, help="passes over the data (default: 12, digits 60)")
+    parse.add_argument("--batch-size", type=int, default=64, help="samples a step")
+    parse.add_argument("--regular", type=float, default=0.0, help="weight of the L2 term")
+    parse.add_argument("--seed", type=int, default=0, help="of the first weights and the shuffling")
+    parse.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="numbers")
+    parse.add_argument(
+        "--data",
+        default=None,
+        help="a file or folder of MNIST, 'digits' (the embedded ones) or 'fashion'; without it, "
+        "$TINYGRAPH_DATA, the working directory, a cache, a download, else the digits",
+    )
+    parse.add_argument("--save", default="mnist.safetensors", help="the file for the weights")
+    parse.add_argument(
+        "--checkpoint-every", type=int, default=1, help="epochs from checkpoint to checkpoint"
+    )
+    parse.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parse.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    return parse
+
+
+def sizes(text: str) -> list[int]:
+    """Read layer sizes, separated by commas."""
+    return [int(size) for size in text.split(",")]
+
+
+def names(text: str) -> list[str]:
+    """Read names, separated by commas."""
+    return [name.strip() for name in text.split(",")]
+
+
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> float:
+    """Load, train, test, save, restore and draw; give the accuracy on the test set."""
+    parse = parser()
+    options = parse.parse_args(arguments)
+    try:
+        network = NeuralNetwork(
+            options.layers, options.activations, seed=options.seed, dtype=options.dtype
+        )
+        training, validation, test = load_data(path=options.data)
+    except (ValueError, OSError) as error:
+        parse.error(str(error))
+    if options.layers[0] != training.x.shape[1]:
+        parse.error(f"--layers: the images have {training.x.shape[1]} pixels, not {options.layers[0]}")
+    epochs = options.epochs or (60 if len(training) < 10_000 else 12)
+    history = network.train(
+        training,
+        schedule(options, epochs, len(training)),
+        epochs,
+        options.batch_size,
+        options.regular,
+        test=validation,
+        save=options.save,
+        optimizer=options.optimizer,
+        loss=options.loss,
+        checkpoint_every=options.checkpoint_every,
+        resume=options.resume,
+        progress=not options.no_progress,
+    )
+    accuracy = network.eval(test)
+    print(f"accuracy on the {len(test)} test images: {accuracy:.2%}")
+    check_saved(network, test, options.save)
+    stem = Path(options.save).with_suffix("")
+    draw_loss(network, training, options.regular, stem.with_name(f"{stem.name}-loss.svg"))
+    draw_curves(history, stem.with_name(f"{stem.name}-curves.png"))
+    return accuracy
+
+
+def schedule(options: argparse.Namespace, epochs: int, samples: int) -> Any:
+    """Give the learning rate, or the schedule that it follows."""
+    if options.schedule == "constant":
+        return options.learning_rate
+    return tg.optim.cosine(options.learning_rate, epochs * -(-samples // options.batch_size))
+
+
+def check_saved(network: NeuralNetwork, test: Any, path: str) -> None:
+    """Restore the file into another network and make sure that it predicts the same."""
+    restored = NeuralNetwork(network.layers, network.activations, dtype=network.dtype)
+    restored.restore(path)
+    if not np.array_equal(restored.feedforward(test.x), network.feedforward(test.x)):
+        raise RuntimeError(f"the network restored from {path} differs from the one that was saved")
+    print(f"saved {path}; the network restored from it agrees")
+
+
+def draw_loss(network: NeuralNetwork, data: Any, regular: float, path: Path) -> None:
+    """Write the graph of the loss of a few samples, as SVG, else as DOT text."""
+    few = data[:4]
+    graph = tg.render(network.loss(few.x, few.y, regular))
+    try:
+        path.write_bytes(graph.pipe(format="svg"))
+    except Exception as error:
+        path = path.with_suffix(".dot")
+        path.write_text(graph.source, encoding="utf-8")
+        print(f"no picture of the loss graph, its text instead: {error}")
+    print(f"wrote {path}")
+
+
+def draw_curves(history: dict[str, list[float]], path: Path) -> None:
+    """Write how loss and accuracy went, as PNG."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("no training curves: pip install matplotlib, or tinygraph[models]")
+        return
+    epochs = range(1, len(history["loss"]) + 1)
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    for axes, (name, color) in zip(
+        figure.subplots(1, 2), (("loss", "#0072B2"), ("accuracy", "#D55E00")), strict=True
+    ):
+        axes.plot(epochs, history[name], color=color)
+        axes.set(xlabel="epoch", title=f"{name} on the {SETS[name]} images")
+        axes.grid(alpha=0.3)
+    axes.set_ylim(top=1)
+    figure.savefig(os.fspath(path), dpi=120)
+    print(f"wrote {path}")
+
+
+SETS = {"loss": "training", "accuracy": "validation"}
+
+
+if __name__ == "__main__":
+    main()
