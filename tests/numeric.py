@@ -33,7 +33,9 @@ def numeric_vjp(
     def scalar(position: int, moved: np.ndarray) -> float:
         return pair(f(*inputs[:position], moved, *inputs[position + 1 :]), cotangent)
 
-    return [estimate(lambda moved, i=i: scalar(i, moved), x, rounding) for i, x in enumerate(inputs)]
+    return [
+        estimate(lambda moved, i=i: scalar(i, moved), x, rounding) for i, x in enumerate(inputs)
+    ]
 
 
 def estimate(u: Callable[[np.ndarray], float], x: np.ndarray, rounding: float) -> Estimate:

@@ -83,7 +83,7 @@ def test_a_gradient_has_its_leafs_shape_and_dtype_always(shape, dtype):
         assert type(x.grad) is np.ndarray
         assert x.grad.shape == shape
         assert x.grad.dtype == dtype
-    assert np.all(x.grad == 27)
+    assert np.all(x.grad == 36)
 
 
 # Ownership
@@ -219,14 +219,20 @@ def test_without_create_graph_gradients_are_arrays_whatever_the_cotangent(requir
 SHAPES = [(), (1,), (3,), (1, 1), (1, 3), (2, 1), (2, 3), (4, 1, 1), (4, 2, 3), (1, 2, 1), (0, 1)]
 
 
-@pytest.mark.parametrize("x_shape", SHAPES)
-@pytest.mark.parametrize("y_shape", SHAPES)
+def fit_together(*shapes: tuple[int, ...]) -> bool:
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("x_shape", "y_shape"), [(x, y) for x in SHAPES for y in SHAPES if fit_together(x, y)]
+)
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_gradients_are_summed_over_broadcast_axes(x_shape, y_shape, create_graph):
-    try:
-        shape = np.broadcast_shapes(x_shape, y_shape)
-    except ValueError:
-        pytest.skip("these shapes do not broadcast")
+    shape = np.broadcast_shapes(x_shape, y_shape)
     generator = np.random.default_rng(0)
     x, y, weights = (generator.normal(size=s) for s in (x_shape, y_shape, shape))
     x_node, y_node = tg.Node(x), tg.Node(y)
@@ -331,7 +337,7 @@ def test_forward_through_one_head_makes_the_other_refuse():
     first, second = np.sum(shared), np.prod(shared)
     x.value = [3.0, 4.0]
     first.forward()
-    with pytest.raises(ValueError, match="multiply of shape .* changed after 'prod'"):
+    with pytest.raises(ValueError, match=r"multiply of shape .* changed after 'prod'"):
         second.backward()
     assert x.grad is None
     first.backward()
@@ -391,9 +397,7 @@ def run(program: Program, *leaves: Any) -> Any:
     values = list(leaves)
     for name, i, j in program:
         x, y = values[i % len(values)], values[j % len(values)]
-        try:
-            np.broadcast_shapes(np.shape(x), np.shape(y))
-        except ValueError:
+        if not fit_together(np.shape(x), np.shape(y)):
             y = np.sum(y)
         values.append(STEPS[name](x, y))
     return sum(np.sum(np.cos(value)) for value in values)
@@ -552,7 +556,7 @@ WRONG_RULES = {
     "a longer axis": (lambda g, out, x: (np.ones((2, 1)),), ValueError, ["(2, 1)", "(2,)"]),
     "text": (lambda g, out, x: ("abc",), TypeError, ["str"]),
     "an object": (lambda g, out, x: ({},), TypeError, ["dict"]),
-    "objects": (lambda g, out, x: (np.array([{}, {}]),), TypeError, ["object"]),
+    "objects": (lambda g, out, x: (np.array([{}, {}]),), TypeError, ["numbers"]),
     "a tuple from a thunk": (lambda g, out, x: (lambda: (g, {}),), TypeError, ["tuple"]),
 }
 
@@ -568,13 +572,11 @@ def test_a_rule_that_gives_something_else_is_refused_by_its_name(what):
 
 def test_gradients_never_take_an_integer_dtype():
     rounded = tg.op(lambda x: np.rint(x).astype(int), name="rounded")(lambda g, out, x: (g,))
-    with pytest.raises(TypeError, match="rounded.*int64"):
-        rounded(tg.Node([1.2, 2.2]))
-    with pytest.raises(TypeError, match="sum.*int64"):
-        np.sum(tg.Node([1.2, 2.2]), dtype=int)
-    assert rounded(tg.Node([1.2, 2.2], requires_grad=False)).dtype == int
-    with tg.no_grad():
-        assert rounded(tg.Node([1.2, 2.2])).dtype == int
+    for integers in (rounded, lambda x: np.sum(x, dtype=int)):
+        x = tg.Node([1.2, 2.2])
+        with pytest.raises(TypeError, match=r"(rounded|sum).*int64.*detach"):
+            np.sum(integers(x) * 0.5).backward()
+        assert x.grad is None
 
 
 # Memory
@@ -650,7 +652,7 @@ def test_exceptions_leave_nothing():
                 y.backward(create_graph=create_graph)
         with pytest.raises(ValueError, match="matmul"):
             (x * 2) @ np.ones(4)
-        with pytest.raises(TypeError, match="np.polyfit"):
+        with pytest.raises(TypeError, match=r"np\.polyfit"):
             np.polyfit(x * 2, x * 3, 1)
         with pytest.raises(ArithmeticError, match="on purpose"):
             tg.grad(lambda x: np.sum(broken(x)))(np.ones(3))
@@ -811,7 +813,7 @@ def nest_derivatives_in_a_loop(times: int) -> None:
     [
         (use_one_leaf_often, 2000),
         (stack_one_leaf_often, 5000),
-        (stack_constants, 5000),
+        (stack_constants, 2000),
         (go_back_from_a_chain, 2000),
         (nest_derivatives_in_a_loop, 60),
     ],

@@ -1,5 +1,6 @@
 """Every op against NumPy and against finite differences: values, dtypes, derivatives."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ OPS = all_ops()
 CONSTANT_BY_PIECES = {"sign", "floor", "ceil", "trunc", "rint", "floor_divide"}
 NO_GRADIENT_OF_REALS = CONSTANT_BY_PIECES | {"imag"}
 ALWAYS_FLOAT64 = {"float_power"}
+KEEP_FIRST_DTYPE = {"put", "put_add"}
 OF_SEQUENCES = {"concatenate", "stack"}
 COMPLEX = {
     "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "astype",
@@ -101,6 +103,19 @@ def plain_call(op: Op, inputs: list[Any], params: dict[str, Any]) -> Any:
     return function(inputs, **params) if op.name in OF_SEQUENCES else function(*inputs, **params)
 
 
+def takes_mixed_dtypes(op: Op) -> bool:
+    """Tell whether an op has several inputs, any of which may be wider than the others."""
+    parameters = list(inspect.signature(op.rule).parameters.values())[2:]
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    several = len(positional) > 1 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return several and op.name not in KEEP_FIRST_DTYPE
+
+
+def to_integers(x: np.ndarray) -> np.ndarray:
+    """Round away from zero to numbers that every dtype holds."""
+    return np.copysign(np.ceil(np.abs(x)), x)
+
+
 def values_of(inputs: list[Any]) -> list[Any]:
     return [x.value if isinstance(x, tg.Node) else x for x in inputs]
 
@@ -181,9 +196,7 @@ def test_second_derivatives_agree_with_finite_differences(
 
     weights = tuple(random_like(x, seed + i) for i, x in enumerate(variables))
     _, pullback = tg.vjp(gradients, cotangent, *variables)
-    assert_gradients(
-        pullback(weights), numeric_vjp(gradients, [cotangent, *variables], weights)
-    )
+    assert_gradients(pullback(weights), numeric_vjp(gradients, [cotangent, *variables], weights))
 
 
 @every_op
@@ -242,6 +255,27 @@ def test_narrow_floats_stay_narrow(op: Op, dtype: str, data: st.DataObject, seed
     if op.name not in ALWAYS_FLOAT64:
         for partial in op.rule(cotangent, out.value, *values_of(nodes), **call.params):
             assert partial is None or evaluate(partial).dtype == dtype
+
+
+@pytest.mark.parametrize("narrow", ["float32", "int8"])
+@pytest.mark.parametrize(
+    "op", [op for op in OPS.values() if takes_mixed_dtypes(op)], ids=lambda op: op.name
+)
+@given(data=st.data(), seed=seeds)
+def test_narrow_constants_cost_no_precision(
+    op: Op, narrow: str, data: st.DataObject, seed: int
+) -> None:
+    call = data.draw(calls_of(op))
+    position = data.draw(st.sampled_from([i for i, x in enumerate(call.inputs) if is_inexact(x)]))
+
+    def gradient(dtype: str) -> np.ndarray:
+        inputs: list[Any] = [to_integers(x).astype(dtype) for x in call.inputs]
+        inputs[position] = x = tg.Node(call.inputs[position])
+        out = op(*inputs, **call.params)
+        out.backward(random_like(out, seed))
+        return np.zeros(x.shape) if x.grad is None else x.grad
+
+    assert_close(gradient(narrow), gradient("float64"))
 
 
 @every_op
@@ -421,9 +455,7 @@ def test_std_of_equal_elements_has_gradient_zero(axis: Any) -> None:
 
 def test_where_takes_no_nan_from_the_branch_not_taken() -> None:
     condition = np.array([True, False])
-    x, y = gradients_at(
-        lambda x, y: np.where(condition, x, y) * 2, [1.0, np.nan], [np.inf, 3.0]
-    )
+    x, y = gradients_at(lambda x, y: np.where(condition, x, y) * 2, [1.0, np.nan], [np.inf, 3.0])
     assert (x, y) == ([2, 0], [0, 2])
 
 

@@ -14,7 +14,7 @@ Array = NDArray[Any]
 SMALL = 1 << 14
 """Bytes below which a constant is simply copied; above, an equal copy is looked for first."""
 
-_bit_types = {2: np.uint16, 4: np.uint32, 8: np.uint64}
+_bit_types = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 _copies: WeakValueDictionary[Any, Array] = WeakValueDictionary()
 
 
@@ -26,7 +26,7 @@ def freeze(array: Array) -> Array:
     """
     if not array.flags.writeable and not _is_writeable(array.base):
         return array
-    if array.nbytes < SMALL or array.dtype.kind not in "fiu":
+    if array.nbytes < SMALL or array.dtype.itemsize not in _bit_types:
         return array.copy()
     key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
     copy = _copies.get(key)
@@ -48,7 +48,7 @@ def _is_writeable(owner: Any) -> bool:
 
 
 def _same_bits(x: Array, y: Array) -> bool:
-    bits = _bit_types.get(x.dtype.itemsize, x.dtype)
+    bits = _bit_types[x.dtype.itemsize]
     return np.array_equal(x.view(bits), y.view(bits))
 
 

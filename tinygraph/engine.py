@@ -46,41 +46,39 @@ def forward(output: Node) -> None:
 
 
 def backward(
-    cotangents: dict[Node, Any], wrt: Collection[Node] | None = None, create_graph: bool = False
+    cotangents: dict[Node, Any],
+    wrt: Collection[Node] | None = None,
+    create_graph: bool = False,
+    since: int = 0,
 ) -> dict[Node, Any]:
     """Give the gradients of `wrt`, of all leaves by default, from the `cotangents` of outputs.
 
     Rules get arrays, or with `create_graph` Nodes, so that what they compute is graph again.
+    Nodes with a stamp before `since` are not gone through: they are older than all of `wrt`.
     """
-    # What is older than all of wrt cannot depend on it.
-    since = min((x.stamp for x in wrt), default=0) if wrt else 0
     order = topological_order(cotangents, since)
     needed = None if wrt is None else nodes_that_lead_to(order, wrt)
     gradients = dict(cotangents)
-    results = {}
     for node in reversed(order):
+        if node.backward_fn is None or (wrt is not None and node in wrt):
+            continue
         g = gradients.pop(node, None)
         if g is None:
             continue
-        if node.backward_fn is None or (wrt is not None and node in wrt):
-            results[node] = g
-            continue
         inputs = node.inputs
-        values = []
-        for x in inputs:
-            if x.__class__ is Node:
-                if x.stamp > node.stamp:
-                    refuse_changed(node, x)
-                values.append(x if create_graph else x._value)
-            else:
-                values.append(x)
-        partials = node.backward_fn(g, node if create_graph else node._value, *values)
+        if create_graph:
+            partials = node.backward_fn(g, node, *inputs)
+        else:
+            values = [x._value if x.__class__ is Node else x for x in inputs]
+            partials = node.backward_fn(g, node._value, *values)
         if partials.__class__ is not tuple or len(partials) != len(inputs):
             refuse_partials(node, partials)
         for x, gradient in zip(inputs, partials):  # noqa: B905 - as long, by the check above
-            if gradient is None or x.__class__ is not Node or not x.requires_grad:
+            if x.__class__ is not Node:
                 continue
-            if needed is not None and x not in needed:
+            if x.stamp > node.stamp:
+                refuse_changed(node, x)
+            if gradient is None or not x.requires_grad or (needed is not None and x not in needed):
                 continue
             if gradient.__class__ is closure:
                 gradient = gradient()
@@ -92,7 +90,7 @@ def backward(
             if not fits:
                 gradient = fit(gradient, x, node)
             gradients[x] = gradients[x] + gradient if x in gradients else gradient
-    return results
+    return gradients
 
 
 def nodes_that_lead_to(order: list[Node], wrt: Collection[Node]) -> set[Node]:
@@ -106,33 +104,43 @@ def nodes_that_lead_to(order: list[Node], wrt: Collection[Node]) -> set[Node]:
 
 def fit(gradient: Any, x: Node, node: Node) -> Any:
     """Undo the broadcasting of `x` in its gradient, and cast it to the dtype of `x`."""
-    if x.dtype.kind not in "fc":
-        raise TypeError(
-            f"backward: a gradient flows to {x._describe()}, whose values are {x.dtype}; let it "
-            f"give floating values, or cut the graph there with detach()"
-        )
-    if callable(gradient):
-        gradient = gradient()
-    if not isinstance(gradient, Node):
-        kind = type(gradient).__name__
-        gradient = np.asarray(gradient)
-        if gradient.dtype.kind not in "biufc":
-            raise TypeError(
-                f"the derivative rule of {label(node)} gave {kind} for an input of shape {x.shape};"
-                f" expected numbers of that shape, None, or a function that gives numbers"
-            )
-    if gradient.shape != x.shape:
+    if gradient.__class__ is not np.ndarray or gradient.dtype.kind not in "fc":
+        gradient = as_numbers(gradient, x, node)
+    value = x._value
+    if gradient.shape != value.shape:
         gradient = unbroadcast(gradient, x, node)
-    if gradient.dtype != x.dtype:
+    if gradient.dtype != value.dtype:
+        if x.dtype.kind not in "fc":
+            raise TypeError(
+                f"backward: a gradient flows to {x._describe()}, whose values are {x.dtype}; let "
+                f"it give floating values, or cut the graph there with detach()"
+            )
         if gradient.dtype.kind == "c" and x.dtype.kind != "c":
             gradient = np.real(gradient)
         gradient = gradient.astype(x.dtype)
     return gradient
 
 
+def as_numbers(gradient: Any, x: Node, node: Node) -> Any:
+    """Give what a rule gave, or the function that it gave in its place, as numbers."""
+    if callable(gradient):
+        gradient = gradient()
+    if isinstance(gradient, Node):
+        return gradient
+    kind = getattr(gradient, "dtype", np.dtype(object)).kind
+    if kind not in "biufc" and not isinstance(gradient, int | float | complex):
+        raise TypeError(
+            f"the derivative rule of {label(node)} gave {type(gradient).__name__} for an input of "
+            f"shape {x.shape}; expected numbers of that shape, None, or a function that gives them"
+        )
+    return np.asarray(gradient)
+
+
 def unbroadcast(gradient: Any, x: Node, node: Node) -> Any:
     """Sum `gradient` over the axes along which `x` was broadcast."""
     new_axes = gradient.ndim - x.ndim
+    if new_axes > 0 and gradient.shape[new_axes:] == x.shape:
+        return gradient.sum(axis=0 if new_axes == 1 else tuple(range(new_axes)))
     stretched = [
         new_axes + axis
         for axis, size in enumerate(x.shape)
@@ -185,6 +193,8 @@ def as_cotangent(cotangent: Any, output: Node) -> Any:
     if output.dtype.kind not in "fc":
         raise TypeError(f"backward: {output._describe()} has values of {output.dtype}, no gradient")
     if cotangent is None:
+        if output.shape == ():
+            return output.dtype.type(1)
         if output.size != 1:
             raise ValueError(
                 f"backward: {output._describe()} has {output.size} elements, so there is no one "

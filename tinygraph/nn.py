@@ -32,6 +32,9 @@ __all__ = [
 
 def _linear(x: Any, w: Any, b: Any) -> Any:
     """Give x @ w.T + b: x of shape (..., inputs), w (outputs, inputs), b (outputs,)."""
+    if x.ndim == 2 and len(x) < 64 and x.dtype == np.float32:
+        # For few rows BLAS is up to half as fast again this way round.
+        return np.add((w @ x.T).T, b, order="C")
     return x @ w.T + b
 
 
@@ -42,7 +45,10 @@ def linear(g: Any, out: Any, x: Any, w: Any, b: Any) -> Rule:
             return g.T @ x
         return g.reshape(-1, w.shape[0]).T @ x.reshape(-1, w.shape[1])
 
-    return lambda: g @ w, for_w, g
+    def for_b() -> Any:
+        return g.sum(axis=tuple(range(g.ndim - 1)))
+
+    return lambda: g @ w, for_w, for_b
 
 
 def _sigmoid(x: Any) -> Any:
@@ -96,38 +102,35 @@ def softplus(g: Any, out: Any, x: Any) -> Rule:
     return (g * sigmoid(x),)
 
 
-def _shifted_exp(x: Any, axis: Axis) -> Any:
-    return np.exp(x - np.max(x, axis=axis, keepdims=True))
-
-
 def _softmax(x: Any, *, axis: Axis = -1) -> Any:
     """Give exp(x) / sum(exp(x)) over `axis`."""
-    exp = _shifted_exp(x, axis)
-    return exp / np.add.reduce(exp, axis=axis, keepdims=True)
+    exp = np.exp(x - x.max(axis=axis, keepdims=True))
+    exp /= exp.sum(axis=axis, keepdims=True)
+    return exp
 
 
 @op(_softmax)
 def softmax(g: Any, out: Any, x: Any, *, axis: Axis = -1) -> Rule:
-    return (out * (g - np.sum(g * out, axis=axis, keepdims=True)),)
+    return (out * (g - (g * out).sum(axis=axis, keepdims=True)),)
 
 
 def _log_softmax(x: Any, *, axis: Axis = -1) -> Any:
     """Give log(softmax(x)) without overflow or loss of small probabilities."""
-    shifted = x - np.max(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 
 @op(_log_softmax)
 def log_softmax(g: Any, out: Any, x: Any, *, axis: Axis = -1) -> Rule:
-    return (g - np.exp(out) * np.sum(g, axis=axis, keepdims=True),)
+    return (g - np.exp(out) * g.sum(axis=axis, keepdims=True),)
 
 
 def _logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """Give log(sum(exp(x))) over `axis` without overflow."""
     largest = np.max(x, axis=axis, keepdims=True)
     largest = np.where(np.isfinite(largest), largest, 0)
-    total = np.sum(np.exp(x - largest), axis=axis, keepdims=True)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
+        total = np.sum(np.exp(x - largest), axis=axis, keepdims=True)
         out = np.log(total) + largest
     return out if keepdims else np.squeeze(out, axis=axis)
 
@@ -144,7 +147,7 @@ def _samples(x: Any) -> int:
 
 
 def _check_targets(name: str, x: Any, y: Any) -> None:
-    if np.shape(x) != np.shape(y):
+    if getattr(x, "shape", ()) != getattr(y, "shape", ()):
         raise ValueError(
             f"{name}: outputs of shape {np.shape(x)} got targets of shape {np.shape(y)}; "
             f"expected the same shape"
@@ -189,7 +192,7 @@ def _cross_entropy_of_rows(g: Any, out: Any, x: Any, y: Any) -> Rule:
     scale = g / _samples(x)
     return (
         lambda: scale * (softmax(x) * np.sum(y, axis=-1, keepdims=True) - y),
-        lambda: -scale * _where_wanted(y, log_softmax(x)),
+        lambda: -scale * log_softmax(x),
     )
 
 

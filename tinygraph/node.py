@@ -23,7 +23,7 @@ _no_params: dict[str, Any] = {}
 def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_params) -> Node:
     """Compute `op` on `inputs`, Nodes and constants, and give the node that remembers it."""
     values = []
-    requires_grad = False
+    requires_grad = replaced = False
     for x in inputs:
         if x.__class__ is Node:
             if x.requires_grad:
@@ -34,12 +34,14 @@ def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_para
         else:
             kept = constant(x, op)
             if kept is not x:
-                position = len(values)
-                inputs = (*inputs[:position], kept, *inputs[position + 1 :])
+                replaced = True
             values.append(kept)
+    if replaced:
+        pairs = zip(inputs, values, strict=True)
+        inputs = tuple([x if x.__class__ is Node else value for x, value in pairs])
     node: Node = new_object(Node)
     if params:
-        params = {k: buffer.freeze(v) if v.__class__ is ndarray else v for k, v in params.items()}
+        params = {key: static(op, key, x) for key, x in params.items()}
         node.forward_fn = partial(op.forward, **params)
         node.backward_fn = partial(op.rule, **params)
     else:
@@ -47,7 +49,7 @@ def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_para
         node.backward_fn = op.rule
     value = node.forward_fn(*values)
     node._value = value if value.__class__ is ndarray else as_value(value, op)
-    recording, node.scope = get_state()
+    recording, node.scope, _ = get_state()
     if recording:
         node.op = op
         node.inputs = inputs
@@ -57,6 +59,13 @@ def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_para
     node.grad = node.name = None
     node.stamp = next_stamp()
     return node
+
+
+def static(op: Op, key: str, x: Any) -> Any:
+    """Give the parameter `key` out of reach of the caller's later writes, and refuse a Node."""
+    if x.__class__ is Node:
+        raise op.static_error(key)
+    return buffer.freeze(x) if x.__class__ is ndarray else x
 
 
 _immutable = frozenset({float, int, complex, bool, np.float64, np.float32})
@@ -353,9 +362,7 @@ class Node(Traced):
         """Functional updates: node.at[index].set(values) and node.at[index].add(values)."""
         return At(self)
 
-    def record(self, op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any]) -> Node:
-        """Make the node of `op` on `inputs`."""
-        return record(op, inputs, params)
+    record = staticmethod(record)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if "out" in kwargs:

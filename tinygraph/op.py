@@ -29,7 +29,8 @@ class Traced:
 
     __slots__ = ()
 
-    def record(self, op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any]) -> Any:
+    @staticmethod
+    def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any]) -> Any:
         """Make the node of `op` on `inputs`."""
         raise NotImplementedError
 
@@ -53,25 +54,40 @@ class Op:
         self.__doc__ = function.__doc__
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
-        for key, x in params.items():
-            if isinstance(x, Traced):
-                raise TypeError(
-                    f"{self.name}: the parameter {key!r} is a Node; inputs go by position, and "
-                    f"parameters are static: pass node.value if no gradient is to flow"
-                )
         for x in inputs:
             if isinstance(x, Traced):
-                self._check_count(inputs)
+                if len(inputs) not in self._arities:
+                    self._check_count(inputs, params)
                 return x.record(self, inputs, params)
+        for key, x in params.items():
+            if isinstance(x, Traced):
+                raise self.static_error(key)
         return self.forward(*inputs, **params)
 
-    def _check_count(self, inputs: tuple[Any, ...]) -> None:
-        most = sum(p.kind is not p.KEYWORD_ONLY for p in self._rule_parameters)
-        if not self._takes_sequence and not self._input_count <= len(inputs) <= most:
+    def static_error(self, key: str) -> TypeError:
+        """Make the error for a parameter that is a Node."""
+        return TypeError(
+            f"{self.name}: the parameter {key!r} is a Node; inputs go by position, and parameters "
+            f"are static: pass node.value if no gradient is to flow"
+        )
+
+    def _check_count(self, inputs: tuple[Any, ...], params: Mapping[str, Any]) -> None:
+        names = [p.name for p in self._rule_parameters if p.kind is not p.KEYWORD_ONLY]
+        expected = len([name for name in names if name not in params])
+        if not self._takes_sequence and len(inputs) != expected:
             raise TypeError(
                 f"{self.name}: got {len(inputs)} inputs, but its derivative rule takes "
                 f"{self._input_count}; parameters go by keyword"
             )
+
+    @cached_property
+    def _arities(self) -> range:
+        """The numbers of inputs that are right without a look at the parameters."""
+        return (
+            range(1, 1 << 60)
+            if self._takes_sequence
+            else range(self._input_count, self._input_count + 1)
+        )
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

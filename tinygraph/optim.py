@@ -4,8 +4,8 @@ A learning rate is a number, or a schedule: a function from the step number, cou
 
 >>> import numpy as np, tinygraph as tg
 >>> x = tg.Node([3.0, -2.0])
->>> optimizer = SGD([x], cosine(0.5, steps=50))
->>> for _ in range(50):
+>>> optimizer = SGD([x], cosine(0.2, steps=100))
+>>> for _ in range(100):
 ...     optimizer.zero_grad()
 ...     np.sum(x * x).backward()
 ...     optimizer.step()
@@ -371,7 +371,7 @@ def _checked_group(group: Any, defaults: dict[str, Any]) -> tuple[list[Node], di
 def _checked_option(name: str, x: Any) -> Any:
     match name:
         case "parameters":
-            return [_checked_leaf(node) for node in x]
+            return [_checked_leaf(node) for node in ([x] if isinstance(x, Node) else x)]
         case "learning_rate":
             return x if x is None else _rate(name, x)
         case "nesterov":
@@ -426,7 +426,7 @@ def _describe(x: Any) -> str:
     if isinstance(x, np.ndarray | np.generic):
         return f"an array of shape {x.shape} and dtype {x.dtype}"
     if isinstance(x, dict):
-        return f"a dict of {sorted(x)}"
+        return f"a dict of {sorted(map(str, x))}"
     if isinstance(x, list):
         return f"a list of {len(x)}"
     return repr(x) if isinstance(x, str) else f"of type {type(x).__name__}"

@@ -8,17 +8,18 @@ import subprocess
 import sys
 import sysconfig
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygraph.buffer import Array
 from tinygraph.engine import topological_order
 from tinygraph.node import Node, values_of
 
@@ -29,15 +30,19 @@ Scope = tuple[str, ...]
 
 # Okabe and Ito's colours, pale inside: the colour-blind tell them apart; shapes do so in grey.
 STYLES = {
-    "parameter": {"shape": "box", "fillcolor": "#cfe5f5", "color": "#0072b2"},
-    "leaf": {"shape": "invhouse", "fillcolor": "#d5efe5", "color": "#009e73"},
-    "constant": {"shape": "note", "fillcolor": "white", "color": "#8c8c8c"},
     "op": {"style": "filled,rounded", "fillcolor": "#f2f2f2", "color": "#555555"},
+    "leaf": {"shape": "cylinder", "fillcolor": "#d5efe5", "color": "#009e73"},
+    "parameter": {"fillcolor": "#cfe5f5", "color": "#0072b2"},
+    "constant": {"shape": "note", "fillcolor": "white", "color": "#8c8c8c"},
     "folded": {"shape": "folder", "fillcolor": "#e3e3e3", "color": "#333333"},
 }
 OUTPUT = {"fillcolor": "#fae0cc", "color": "#d55e00", "peripheries": "2"}
-CLUSTER = {"style": "rounded", "color": "#8c8c8c", "labeljust": "l"}
 FONT = {"fontname": "Helvetica", "fontsize": "11"}
+# Without nslimit, dot takes minutes over a node that a hundred others use.
+GRAPH = {"ordering": "in", "nodesep": "0.3", "ranksep": "0.35", "nslimit": "2", **FONT}
+BOX = {"shape": "box", "style": "filled", "margin": "0.12,0.06", "height": "0.3", **FONT}
+EDGE = {"color": "#555555", "arrowsize": "0.6"}
+FRAME = {"style": "rounded", "color": "#8c8c8c", "labeljust": "l"}
 LISTED = 3
 """How many of the values that go in or out of a folded box are named on it."""
 
@@ -51,28 +56,23 @@ _layout = RLock()
 
 @dataclass
 class Picture:
-    """What there is to draw: Nodes and constants, by number, and the box that each goes into."""
+    """Nodes and constants by number, inputs first; edges between them; the box of each.
+
+    `folded` holds the boxes of several items, for a scope its names, for a run ().
+    """
 
     items: list[Any]
-    inputs: list[Sequence[int]]
     scopes: list[Scope]
     outputs: list[int]
-    boxes: list[int]
+    edges: Array
+    boxes: Array
     folded: dict[int, Scope]
-
-    def crossings(self) -> Iterator[tuple[int, int]]:
-        """Give the edges that lead from box to box, in the order of arguments."""
-        boxes = self.boxes
-        for head, row in enumerate(self.inputs):
-            for tail in row:
-                if boxes[tail] != boxes[head]:
-                    yield tail, head
 
 
 def render(
     *outputs: Node, max_nodes: int = 200, statistics: bool = False, name: str = "tinygraph"
 ) -> graphviz.Digraph:
-    """Draw the graph below `outputs`; data flows down, arguments come from left to right.
+    """Draw the graph below `outputs`; data flows down, edges come in the order of arguments.
 
     Labels say name, op with its static parameters, dtype and shape, and with `statistics` the
     range of values and gradients. Scopes are frames. Where there were more than `max_nodes` boxes,
@@ -82,27 +82,22 @@ def render(
     """
     import graphviz
 
-    for position, output in enumerate(outputs):
-        if not isinstance(output, Node):
-            raise TypeError(
-                f"render: expected Nodes, got {type(output).__name__} as argument {position}; "
-                f"write render(*nodes) for a list of them"
-            )
-    if not outputs:
-        raise TypeError("render: expected at least one Node, got none")
+    if not outputs or not all(isinstance(output, Node) for output in outputs):
+        got = ", ".join(type(output).__name__ for output in outputs) or "nothing"
+        raise TypeError(f"render: expected Nodes, got {got}; write render(*nodes) for a list")
     if max_nodes < 1:
-        raise ValueError(f"render: max_nodes has to be at least 1, got {max_nodes}")
-    picture = collect(outputs)
-    order = fold(picture, max_nodes)
+        raise ValueError(f"render: expected max_nodes of at least 1, got {max_nodes}")
+    picture = _collect(outputs)
+    order = _fold(picture, max_nodes)
     dot: graphviz.Digraph = _digraph_class()(
         graphviz.escape(_printable(name)),
         format="svg",
-        graph_attr={"ordering": "in", "nodesep": "0.3", "ranksep": "0.35", **FONT},
-        node_attr={"shape": "box", "style": "filled", "margin": "0.12,0.06", "height": "0.3"}
-        | FONT,
-        edge_attr={"color": "#555555", "arrowsize": "0.6"},
+        graph_attr=GRAPH,
+        node_attr=BOX,
+        edge_attr=EDGE,
     )
-    draw(dot, picture, order, statistics)
+    _draw_boxes(dot, picture, order, statistics)
+    _draw_edges(dot, picture)
     return dot
 
 
@@ -110,48 +105,54 @@ def to_svg(node: Node) -> str | None:
     """Draw the graph below `node` as SVG text; None where there is no layout engine."""
     if find_layout_engine() is None:
         return None
-    svg: str = render(node).pipe(format="svg", encoding="utf-8")
+    svg: str = render(node).pipe(format="svg", encoding="utf-8", quiet=True)
     return svg
 
 
-def collect(outputs: Sequence[Node]) -> Picture:
-    """Number the nodes and their constants: an array once, a scalar wherever it is used."""
-    nodes = topological_order(outputs)
-    items: list[Any] = list(nodes)
-    scopes = [node.scope for node in nodes]
-    numbers = {id(node): number for number, node in enumerate(nodes)}
-    inputs: list[Sequence[int]] = []
-    for node in nodes:
-        row = []
-        for x in node.inputs:
-            number = numbers.get(id(x)) if isinstance(x, Node | np.ndarray) else None
-            if number is None:
-                number = len(items)
-                items.append(x)
-                scopes.append(node.scope)
-                if isinstance(x, np.ndarray):
-                    numbers[id(x)] = number
-            elif number >= len(nodes):
-                scopes[number] = tuple(os.path.commonprefix([scopes[number], node.scope]))
-            row.append(number)
-        inputs.append(row)
-    inputs += [()] * (len(items) - len(nodes))
-    drawn = [numbers[id(node)] for node in outputs]
-    return Picture(items, inputs, scopes, drawn, list(range(len(items))), {})
+def _collect(outputs: Sequence[Node]) -> Picture:
+    """Number leaves and constants as they are needed: arrays once, scalars wherever they are."""
+    items: list[Any] = []
+    scopes: list[Scope] = []
+    edges: list[int] = []
+    numbers: dict[int, int] = {}
+
+    def number_of(x: Any, scope: Scope) -> int:
+        number = numbers.get(id(x)) if isinstance(x, Node | np.ndarray) else None
+        if number is None:
+            numbers[id(x)] = number = len(items)
+            items.append(x)
+            scopes.append(scope)
+        elif not isinstance(x, Node):
+            pairs = zip(scopes[number], scope, strict=False)
+            scopes[number] = tuple(a for a, b in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return number
+
+    for node in topological_order(outputs):
+        if node.op is not None:
+            tails = [
+                number_of(x, x.scope if isinstance(x, Node) else node.scope) for x in node.inputs
+            ]
+            head = number_of(node, node.scope)
+            for tail in tails:
+                edges += tail, head
+    last = [number_of(output, output.scope) for output in outputs]
+    return Picture(
+        items, scopes, last, np.array(edges, int).reshape(-1, 2), np.arange(len(items)), {}
+    )
 
 
-def fold(picture: Picture, max_nodes: int) -> list[int]:
-    """Put items into common boxes until there are no more than `max_nodes`; give these in order."""
-    if len(picture.items) > max_nodes:
-        fold_scopes(picture, max_nodes)
-    inputs: defaultdict[int, list[int]] = defaultdict(list)
-    for tail, head in picture.crossings():
-        inputs[picture.boxes[head]].append(picture.boxes[tail])
-    order = _post_order([picture.boxes[item] for item in picture.outputs], inputs)
-    return fold_runs(picture, order, max_nodes) if len(order) > max_nodes else order
+def _fold(picture: Picture, max_nodes: int) -> list[int]:
+    """Put items into common boxes until there are at most `max_nodes`; give these, inputs first."""
+    order = picture.boxes.tolist()
+    if len(order) > max_nodes:
+        _fold_scopes(picture, max_nodes)
+        order = _order_of_boxes(picture)
+    if len(order) > max_nodes:
+        order = _fold_runs(picture, order, max_nodes)
+    return order
 
 
-def fold_scopes(picture: Picture, max_nodes: int) -> None:
+def _fold_scopes(picture: Picture, max_nodes: int) -> None:
     """Give a box to each of enough scopes, the deepest first and of these the largest."""
     sizes: defaultdict[int, Counter[Scope]] = defaultdict(Counter)
     for scope in picture.scopes:
@@ -165,50 +166,29 @@ def fold_scopes(picture: Picture, max_nodes: int) -> None:
                 excess -= size - 1
                 size = 1
             sizes[depth - 1][scope[:-1]] += size
-    outermost = {
-        scope: next((s for s in _around(scope) if s in folds), None)
-        for scope in set(picture.scopes)
-    }
+
+    @cache
+    def outermost(scope: Scope) -> Scope:
+        around = (scope[:depth] for depth in range(1, len(scope) + 1))
+        return next((whole for whole in around if whole in folds), ())
+
     first: dict[Scope, int] = {}
     for item, scope in enumerate(picture.scopes):
-        if (whole := outermost[scope]) is not None:
+        if whole := outermost(scope):
             picture.boxes[item] = first.setdefault(whole, item)
     picture.folded = {box: scope for scope, box in first.items()}
 
 
-def _around(scope: Scope) -> Iterator[Scope]:
-    return (scope[:depth] for depth in range(1, len(scope) + 1))
-
-
-def fold_runs(picture: Picture, order: list[int], max_nodes: int) -> list[int]:
-    """Give a box to the middle of each of enough runs, the longest first.
-
-    A run of boxes that follow each other in a topological order makes no cycle with the others.
-    Outputs and folded scopes end a run, unless there are too many of them.
-    """
-    outputs = {picture.boxes[item] for item in picture.outputs}
-    choices: list[set[int]] = [outputs | set(picture.folded), outputs, set()]
-    kept = next(boxes for boxes in choices if 2 * len(boxes) < max_nodes)
-    runs = [list(run) for ends, run in groupby(order, kept.__contains__) if not ends]
-    excess = len(order) - max_nodes
-    targets: dict[int, int] = {}
-    for run in sorted(runs, key=len, reverse=True):
-        if excess <= 0:
-            break
-        size = min(len(run), excess + 1)
-        start = (len(run) - size) // 2
-        targets.update(dict.fromkeys(run[start : start + size], run[start]))
-        picture.folded[run[start]] = ()
-        excess -= size - 1
-    picture.boxes = [targets.get(box, box) for box in picture.boxes]
-    return list(dict.fromkeys(targets.get(box, box) for box in order))
-
-
-def _post_order(roots: Sequence[int], inputs: Mapping[int, Sequence[int]]) -> list[int]:
-    """Give every box below `roots`, inputs first and in the order of arguments."""
+def _order_of_boxes(picture: Picture) -> list[int]:
+    """Give the boxes so that each comes after its inputs, but for cycles between scopes."""
+    if not picture.folded:
+        return picture.boxes.tolist()
+    inputs: defaultdict[int, list[int]] = defaultdict(list)
+    for tail, head in picture.boxes[_crossing(picture)].tolist():
+        inputs[head].append(tail)
     order: list[int] = []
     seen = set()
-    stack = list(reversed(roots))
+    stack = picture.boxes[picture.outputs[::-1]].tolist()
     while stack:
         box = stack.pop()
         if box < 0:
@@ -216,55 +196,112 @@ def _post_order(roots: Sequence[int], inputs: Mapping[int, Sequence[int]]) -> li
         elif box not in seen:
             seen.add(box)
             stack.append(~box)
-            stack.extend(x for x in reversed(inputs.get(box, ())) if x not in seen)
+            stack += reversed(inputs[box])
     return order
 
 
-def draw(dot: graphviz.Digraph, picture: Picture, order: list[int], statistics: bool) -> None:
-    """Write the boxes into their frames, then the edges, merged where they touch a folded box."""
-    crossings = list(picture.crossings())
-    folded_labels = _folded_labels(picture, crossings)
-    outputs = {picture.boxes[item] for item in picture.outputs}
-    for entry in _framed(picture, order):
-        if entry is None:
-            dot.body.append("}\n")
-        elif isinstance(entry, tuple):
-            dot.body.append(f"subgraph cluster_{len(dot.body)} {{\n")
-            dot.attr(label=_escape(entry[-1:]), **CLUSTER)
-        else:
-            item = picture.items[entry]
-            kind = "folded" if entry in picture.folded else _kind(item)
-            lines = folded_labels[entry] if kind == "folded" else _label(item, statistics)
-            style = STYLES[kind] | (OUTPUT if entry in outputs else {})
-            dot.node(f"n{entry}", _escape(lines), **style)
+def _fold_runs(picture: Picture, order: list[int], max_nodes: int) -> list[int]:
+    """Give a box to the middle of each of enough runs, the longest first.
+
+    Boxes that follow each other in an order of inputs first make no cycle by becoming one.
+    Outputs and folded scopes end a run, unless there are too many of them.
+    """
+    outputs = set(picture.boxes[picture.outputs].tolist())
+    choices = [outputs | picture.folded.keys(), outputs, set()]
+    kept = next(boxes for boxes in choices if 2 * len(boxes) < max_nodes)
+    runs = [list(run) for ends, run in groupby(order, kept.__contains__) if not ends]
+    excess = len(order) - max_nodes
+    target = np.arange(len(picture.boxes))
+    for run in sorted(runs, key=len, reverse=True):
+        if excess <= 0:
+            break
+        size = min(len(run), excess + 1)
+        start = (len(run) - size) // 2
+        target[run[start : start + size]] = run[start]
+        picture.folded[run[start]] = ()
+        excess -= size - 1
+    picture.boxes = target[picture.boxes]
+    return list(dict.fromkeys(target[order].tolist()))
+
+
+def _crossing(picture: Picture) -> Array:
+    """Give the edges that lead from one box to another."""
+    tails, heads = picture.boxes[picture.edges].T
+    edges: Array = picture.edges[tails != heads]
+    return edges
+
+
+def _draw_edges(dot: graphviz.Digraph, picture: Picture) -> None:
+    """Write the edges, one for all between two boxes of which one is folded."""
     merged = set()
-    for crossing in crossings:
-        tail, head = edge = tuple(picture.boxes[item] for item in crossing)
-        if edge in merged:
-            continue
+    for tail, head in picture.boxes[_crossing(picture)].tolist():
+        if (tail, head) not in merged:
+            dot.edge(f"n{tail}", f"n{head}")
         if tail in picture.folded or head in picture.folded:
-            merged.add(edge)
-        dot.edge(f"n{tail}", f"n{head}")
+            merged.add((tail, head))
 
 
-def _framed(picture: Picture, order: list[int]) -> Iterator[int | Scope | None]:
-    """Give the boxes, before them the scopes that open and after them None where one closes."""
+def _draw_boxes(
+    dot: graphviz.Digraph, picture: Picture, order: list[int], statistics: bool
+) -> None:
+    """Write the boxes into the frames of their scopes."""
     contents: defaultdict[Scope, list[int | Scope]] = defaultdict(list)
     for box in order:
         entry: int | Scope = box
         scope = picture.folded[box][:-1] if box in picture.folded else picture.scopes[box]
-        while True:
-            siblings = contents[scope]
-            siblings.append(entry)
-            if not scope or len(siblings) > 1:
-                break
+        contents[scope].append(entry)
+        while scope and len(contents[scope]) == 1:
             entry, scope = scope, scope[:-1]
+            contents[scope].append(entry)
+    folded = _folded_labels(picture)
+    outputs = set(picture.boxes[picture.outputs].tolist())
     stack: list[int | Scope | None] = [*reversed(contents[()])]
     while stack:
         top = stack.pop()
-        yield top
-        if isinstance(top, tuple):
+        if top is None:
+            dot.body.append("}\n")
+        elif isinstance(top, tuple):
+            dot.body.append(f"subgraph cluster_{len(dot.body)} {{\n")
+            dot.attr(label=_escape(top[-1:]), **FRAME)
             stack += [None, *reversed(contents[top])]
+        else:
+            kind = "folded" if top in folded else _kind(picture.items[top])
+            lines = folded[top] if top in folded else _label(picture.items[top], statistics)
+            style = STYLES[kind] | (OUTPUT if top in outputs else {})
+            dot.node(f"n{top}", _escape(lines), **style)
+
+
+def _folded_labels(picture: Picture) -> dict[int, list[str]]:
+    """Write for folded boxes their scope, how many nodes they hold, and what goes in and out."""
+    enters: defaultdict[int, set[int]] = defaultdict(set)
+    leaves: defaultdict[int, set[int]] = defaultdict(set)
+    for tail, head in _crossing(picture).tolist():
+        enters[picture.boxes[head]].add(tail)
+        leaves[picture.boxes[tail]].add(tail)
+    for item in picture.outputs:
+        leaves[picture.boxes[item]].add(item)
+    sizes = np.bincount(picture.boxes)
+    return {
+        box: [
+            *scope[-1:],
+            f"{sizes[box]:,} nodes",
+            *_listed(picture, "in", enters[box]),
+            *_listed(picture, "out", leaves[box]),
+        ]
+        for box, scope in picture.folded.items()
+        if picture.boxes[box] == box
+    }
+
+
+def _listed(picture: Picture, what: str, numbers: set[int]) -> list[str]:
+    """Name a few of the values that go in or out, results of ops first, then leaves."""
+    items = [picture.items[number] for number in sorted(numbers)]
+    items.sort(key=lambda item: list(STYLES).index(_kind(item)))
+    lines = [
+        f"{what}: {_printable(_title(item), 30)} {np.shape(values_of(item))}"
+        for item in items[:LISTED]
+    ]
+    return [*lines, f"{what}: {len(items) - LISTED:,} more"] if len(items) > LISTED else lines
 
 
 def _kind(item: Any) -> str:
@@ -275,6 +312,12 @@ def _kind(item: Any) -> str:
     return "parameter" if item.requires_grad else "leaf"
 
 
+def _title(item: Any) -> str:
+    if isinstance(item, Node):
+        return item.name or (item.op.name if item.op is not None else _kind(item))
+    return _short(item) if np.size(item) == 1 else "constant"
+
+
 def _label(item: Any, statistics: bool) -> list[str]:
     lines = [_title(item)]
     if isinstance(item, Node) and item.op is not None:
@@ -283,17 +326,10 @@ def _label(item: Any, statistics: bool) -> list[str]:
         lines = [item.name, call] if item.name else [call]
     if isinstance(item, Node | np.ndarray | np.generic):
         lines.append(f"{item.dtype} {item.shape}")
-        if statistics:
-            lines += _statistics("value", values_of(item))
+        lines += _range("value", values_of(item)) if statistics else []
     if statistics and isinstance(item, Node) and item.grad is not None:
-        lines += _statistics("|gradient|", np.abs(values_of(item.grad)))
+        lines += _range("|gradient|", np.abs(values_of(item.grad)))
     return lines
-
-
-def _title(item: Any) -> str:
-    if isinstance(item, Node):
-        return item.name or (item.op.name if item.op is not None else _kind(item))
-    return _short(item) if np.size(item) == 1 else "constant"
 
 
 def _short(value: Any) -> str:
@@ -301,8 +337,8 @@ def _short(value: Any) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(_short, value))}{',' * (len(value) == 1)})"
     if isinstance(value, slice):
-        parts = ["" if part is None else str(part) for part in (value.start, value.stop)]
-        return ":".join(parts if value.step is None else [*parts, str(value.step)])
+        parts = [value.start, value.stop, *([] if value.step is None else [value.step])]
+        return ":".join("" if part is None else str(part) for part in parts)
     if isinstance(value, np.ndarray | np.generic):
         return _short(value.item()) if value.size == 1 else f"{value.dtype} {value.shape}"
     if isinstance(value, float | complex):
@@ -310,7 +346,7 @@ def _short(value: Any) -> str:
     return "..." if value is ... else str(value)
 
 
-def _statistics(what: str, values: Any) -> list[str]:
+def _range(what: str, values: Any) -> list[str]:
     """Write the range of values, of complex ones that of their sizes."""
     if np.iscomplexobj(values):
         what, values = f"|{what}|", np.abs(values)
@@ -321,42 +357,12 @@ def _statistics(what: str, values: Any) -> list[str]:
     return [f"{what}: min {float(low):.3g}, mean {mean:.3g}, max {float(high):.3g}"]
 
 
-def _folded_labels(
-    picture: Picture, crossings: list[tuple[int, int]]
-) -> defaultdict[int, list[str]]:
-    """Write for folded boxes their scope, how many nodes they hold, and what goes in and out."""
-    boxes, folded = picture.boxes, picture.folded
-    enters: defaultdict[int, dict[int, None]] = defaultdict(dict)
-    leaves: defaultdict[int, dict[int, None]] = defaultdict(dict)
-    for tail, head in crossings:
-        enters[boxes[head]][tail] = None
-        leaves[boxes[tail]][tail] = None
-    for item in picture.outputs:
-        leaves[boxes[item]][item] = None
-    sizes = Counter(boxes)
-    labels = defaultdict(list)
-    for box, scope in folded.items():
-        labels[box] = [*scope[-1:], f"{sizes[box]:,} nodes"]
-        labels[box] += _list(picture, "in", list(enters[box]))
-        labels[box] += _list(picture, "out", list(leaves[box]))
-    return labels
-
-
-def _list(picture: Picture, what: str, numbers: list[int]) -> list[str]:
-    listed = [picture.items[number] for number in numbers[:LISTED]]
-    lines = [
-        f"{what}: {_printable(_title(item), 25)} {np.shape(values_of(item))}" for item in listed
-    ]
-    more = len(numbers) - len(listed)
-    return [*lines, f"{what}: {more:,} more"] if more else lines
-
-
 def _escape(lines: Sequence[str]) -> str:
     """Give lines as a label in which nothing that they hold means anything to a layout engine."""
     import graphviz
 
     entities = (_printable(line).replace("&", "&amp;") for line in lines)
-    label: str = graphviz.nohtml("\\n".join(map(graphviz.escape, entities)))
+    label: str = graphviz.nohtml(r"\n".join(map(graphviz.escape, entities)))
     return label
 
 
@@ -405,7 +411,7 @@ def _layout_engine(file_format: str) -> Iterator[None]:
 
 @cache
 def _digraph_class() -> Any:
-    """Make the Digraph that finds its engine; graphviz is imported for pictures only."""
+    """Make the Digraph that finds its engine, when graphviz is first needed."""
     import graphviz
 
     class Digraph(graphviz.Digraph):  # type: ignore[misc]

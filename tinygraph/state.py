@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 
 class State(NamedTuple):
-    """What a thread or context says about the nodes that it makes."""
+    """Whether nodes are recorded, the names of the scopes around them, and the state outside."""
 
     recording: bool = True
     scope: tuple[str, ...] = ()
+    outer: Any = None
 
 
 _initial_state = State()
@@ -20,20 +21,20 @@ get_state = _state.get
 
 
 class changed_state(ContextDecorator):  # noqa: N801 - used as a word of the language
-    """Change what this thread or context says about the nodes it makes, inside the block."""
+    """Change the state of this thread or context inside the block."""
 
-    def __init__(self, **changes: Any) -> None:
-        self.changes = changes
-        self.tokens: list[Token[State]] = []
-
-    def _recreate_cm(self) -> changed_state:
-        return changed_state(**self.changes)
+    def __init__(self, recording: bool | None = None, name: str | None = None) -> None:
+        self.recording = recording
+        self.name = name
 
     def __enter__(self) -> None:
-        self.tokens.append(_state.set(get_state()._replace(**self.changes)))
+        outer = get_state()
+        recording = outer.recording if self.recording is None else self.recording
+        scope = outer.scope if self.name is None else (*outer.scope, self.name)
+        _state.set(State(recording, scope, outer))
 
     def __exit__(self, *error: object) -> None:
-        _state.reset(self.tokens.pop())
+        _state.set(get_state().outer)
 
 
 def no_grad() -> changed_state:
@@ -60,4 +61,4 @@ def scope(name: str) -> changed_state:
 
     A context manager and a decorator.
     """
-    return changed_state(scope=(*get_state().scope, str(name)))
+    return changed_state(name=str(name))

@@ -41,10 +41,13 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
     leaves, rebuild = flatten(primals)
     with recording():
         variables = [variable(leaf) for leaf in leaves]
+        # What is older than the variables cannot depend on them; f may give them newer stamps.
+        since = min((x.stamp for x in variables), default=0)
         out = f(*rebuild(iter(variables)))
     out_leaves, rebuild_out = flatten(out)
     outputs = [leaf for leaf in out_leaves if isinstance(leaf, Node) and leaf.requires_grad]
-    nested = outer_records and lead_elsewhere(outputs, variables)
+    order = engine.topological_order(outputs, since)
+    nested = outer_records and any(x.requires_grad and x.stamp < since for x in order)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         cotangents = flatten_like(out, cotangent, "cotangent")
@@ -54,7 +57,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
             if isinstance(leaf, Node) and leaf.requires_grad:
                 g = engine.as_cotangent(g, leaf)
                 seeds[leaf] = seeds[leaf] + g if leaf in seeds else g
-        gradients = engine.backward(seeds, set(variables), create_graph)
+        gradients = engine.backward(seeds, set(variables), create_graph, since)
         parts = [give_gradient(gradients.get(x), x) for x in variables]
         result: tuple[Any, ...] = rebuild(iter(parts))
         return result
@@ -62,16 +65,6 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
     return rebuild_out(
         iter([leaf if nested else give_value(leaf) for leaf in out_leaves])
     ), pullback
-
-
-def lead_elsewhere(outputs: list[Node], variables: list[Node]) -> bool:
-    """Tell whether gradients could flow from `outputs` to anything else than fresh leaves."""
-    fresh = {x for x in variables if x.op is None}
-    since = min((x.stamp for x in variables), default=0)
-    return any(
-        x.requires_grad and x not in fresh and (x.op is None or x.stamp < since)
-        for x in engine.topological_order(outputs, since)
-    )
 
 
 def give_value(x: Any) -> Any:

@@ -32,7 +32,11 @@ def divide(g: Any, out: Any, x: Any, y: Any) -> Rule:
 @op(np.power, domain=(0.3, 3.0))
 def power(g: Any, out: Any, x: Any, y: Any) -> Rule:
     # The masks keep x**0 flat, also at x = 0, and 0**y flat in y; they add in any dtype.
-    return lambda: g * y * x ** (y - (y != 0)), lambda: g * out * np.log(x + (x == 0))
+    def for_y() -> Any:
+        base = (x + (x == 0)) * out.dtype.type(1)
+        return g * out * np.log(base)
+
+    return lambda: g * y * x ** (1 * y - (y != 0)), for_y
 
 
 float_power = op(np.float_power, domain=(0.3, 3.0))(power.rule)

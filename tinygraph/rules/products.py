@@ -102,7 +102,7 @@ def spread_labels(
     if unique == labels == target:
         return partial
     sizes = dict(zip(labels, shape, strict=True))
-    sizes.update(zip(target, partial.shape, strict=True))
+    sizes.update((n, size) for n, size in zip(target, partial.shape, strict=True) if size != 1)
     kept = partial.reshape([sizes[label] if label in target else 1 for label in unique])
     full = np.broadcast_to(kept, [sizes[label] for label in unique])
     if unique == labels:
@@ -121,7 +121,7 @@ def einsum(*operands: Any, optimize: Any = False) -> Any:
     return contract(*arrays, labels=labels, optimize=optimize)
 
 
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def from_sublists(operands: Sequence[Any]) -> list[Any]:

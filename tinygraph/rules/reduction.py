@@ -1,5 +1,6 @@
 """Rules of functions over axes: sum, mean, prod, max, min, var, std."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,10 @@ def spread(g: Any, x: Any, axis: Axis) -> Any:
     return np.broadcast_to(keep(g, x, axis), x.shape)
 
 
-def terms(x: Any, out: Any) -> int:
-    """Count the elements that went into each of the results."""
-    return int(x.size // max(out.size, 1))
+def terms(x: Any, axis: Axis) -> int:
+    """Count the elements that go into each of the results."""
+    sizes = zip(x.shape, kept_shape(x.shape, axis), strict=True)
+    return prod(size for size, kept in sizes if kept == 1)
 
 
 def _over_all_axes(reduce: Any) -> Any:
@@ -53,11 +55,11 @@ def sum(
 def mean(
     g: Any, out: Any, x: Any, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False
 ) -> Rule:
-    return (spread(g / terms(x, out), x, axis),)
+    return (spread(g / max(terms(x, axis), 1), x, axis),)
 
 
 @op(np.prod)
-def prod(
+def product(
     g: Any, out: Any, x: Any, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False
 ) -> Rule:
     if not np.any(x == 0):
@@ -97,6 +99,8 @@ def extremum(g: Any, out: Any, x: Any, *, axis: Axis = None, keepdims: bool = Fa
 
 max_ = op(np.max, forward=_over_all_axes(np.maximum.reduce))(extremum)
 min_ = op(np.min, forward=_over_all_axes(np.minimum.reduce))(extremum)
+amax = op(np.amax, forward=max_.forward)(extremum)
+amin = op(np.amin, forward=min_.forward)(extremum)
 
 
 def deviation(x: Any, axis: Axis) -> Any:
@@ -117,8 +121,8 @@ def var(
     keepdims: bool = False,
     correction: float = 0,
 ) -> Rule:
-    freedom = terms(x, out) - (ddof or correction)
-    return (keep(g * (2 / freedom), x, axis) * deviation(x, axis),)
+    freedom = max(terms(x, axis) - (ddof or correction), 0)
+    return (keep(g * 2 / freedom, x, axis) * deviation(x, axis),)
 
 
 @op(np.std)
@@ -133,6 +137,6 @@ def std(
     keepdims: bool = False,
     correction: float = 0,
 ) -> Rule:
-    freedom = terms(x, out) - (ddof or correction)
+    freedom = max(terms(x, axis) - (ddof or correction), 0)
     scale = g / (freedom * (out + (out == 0)))
     return (keep(scale, x, axis) * deviation(x, axis),)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.op import op
+from tinygraph.op import composed, op
 
 Rule = tuple[Any, ...]
 
@@ -26,6 +26,12 @@ def _astype(x: Any, *, dtype: Any) -> Any:
 @op(_astype)
 def astype(g: Any, out: Any, x: Any, *, dtype: Any) -> Rule:
     return (g,)
+
+
+@composed(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+    filled = np.broadcast_to(fill_value, np.shape(a) if shape is None else shape)
+    return filled.astype(a.dtype if dtype is None else dtype)
 
 
 copy = op(np.copy, forward=_identity)(identity.rule)
