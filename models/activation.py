@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Activation:
 
     @property
     def _gives_prime(self) -> bool:
-        return type(self).prime is not Activation.prime
+        return getattr(self.prime, "__func__", self.prime) is not Activation.prime
 
     @cached_property
     def _with_own_prime(self) -> Any:
@@ -71,7 +72,7 @@ class Activation:
 
     def parameters(self) -> dict[str, float]:
         """Give the numbers that make this activation, by name."""
-        return {key: x for key, x in vars(self).items() if isinstance(x, int | float)}
+        return numbers_of(self)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{key}={x}" for key, x in self.parameters().items())
@@ -103,7 +104,7 @@ class LeakyRelu(Activation):
     """x where it is positive, else slope * x."""
 
     def __init__(self, slope: float = 0.01) -> None:
-        self.slope = slope
+        self.slope = float(slope)
 
     def result(self, x: Any) -> Any:
         return nn.leaky_relu(x, slope=self.slope)
@@ -113,7 +114,7 @@ class Elu(Activation):
     """x where it is positive, else alpha * (exp(x) - 1)."""
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
+        self.alpha = float(alpha)
 
     def result(self, x: Any) -> Any:
         return nn.elu(x, alpha=self.alpha)
@@ -137,16 +138,17 @@ KNOWN = {cls.__name__: cls for cls in (Sigmoid, Relu, Tanh, LeakyRelu, Elu, Soft
 
 
 def make_activation(given: Any) -> Activation:
-    """Give an activation from an instance, a subclass or the name of a known one."""
-    if isinstance(given, type) and issubclass(given, Activation):
-        given = given()
+    """Give an activation from an instance, a class or the name of a known one."""
     if isinstance(given, str):
         names = {name.lower(): cls for name, cls in KNOWN.items()}
         key = given.lower().replace("_", "")
         if key not in names:
             raise ValueError(f"unknown activation {given!r}; expected one of {', '.join(KNOWN)}")
-        given = names[key]()
-    if not callable(getattr(given, "result", None)):
+        given = names[key]
+    if isinstance(given, type):
+        given = given()
+    result = getattr(given, "result", None)
+    if not callable(result) or getattr(result, "__func__", None) is Activation.result:
         raise TypeError(
             f"activation {given!r}: expected an Activation with result(x), its class, or one of "
             f"the names {', '.join(KNOWN)}"
@@ -154,9 +156,21 @@ def make_activation(given: Any) -> Activation:
     return given if isinstance(given, Activation) else _adopt(given)
 
 
+def numbers_of(x: Any) -> dict[str, float]:
+    """Give the numbers among an object's attributes, as Python's own."""
+    return {
+        name: number.item() if isinstance(number, np.generic) else number
+        for name, number in getattr(x, "__dict__", {}).items()
+        if isinstance(number, Real)
+    }
+
+
 def _adopt(other: Any) -> Activation:
     """Wrap an object that has result(x), and perhaps prime(x), but is no Activation."""
-    members = {"result": staticmethod(other.result)}
+    members = {
+        "result": staticmethod(other.result),
+        "parameters": lambda self: numbers_of(other),
+    }
     if callable(getattr(other, "prime", None)):
         members["prime"] = staticmethod(other.prime)
     cls = type(type(other).__name__, (Activation,), members)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,12 +36,12 @@ def parser() -> argparse.ArgumentParser:
     )
     parse.add_argument("--loss", choices=LOSSES, default="cross_entropy", help="what to minimise")
     parse.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="how to minimise it")
-    parse.add_argument("--learning-rate", type=positive, default=0.002, help="the first step's")
+    parse.add_argument("--learning-rate", type=positive, default=0.003, help="the first step's")
     parse.add_argument(
         "--schedule", choices=("constant", "cosine"), default="cosine", help="of the learning rate"
     )
-    parse.add_argument("--epochs", type=int, help="passes over the data (default: 12, digits 60)")
-    parse.add_argument("--batch-size", type=int, default=64, help="samples a step")
+    parse.add_argument("--epochs", type=whole, default=20, help="passes over the data")
+    parse.add_argument("--batch-size", type=whole, default=32, help="samples a step")
     parse.add_argument("--regular", type=float, default=0.0, help="weight of the L2 term")
     parse.add_argument("--seed", type=int, default=0, help="of the first weights and the shuffling")
     parse.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="numbers")
@@ -51,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parse.add_argument("--save", default="mnist.safetensors", help="the file for the weights")
     parse.add_argument(
-        "--checkpoint-every", type=int, default=1, help="epochs from checkpoint to checkpoint"
+        "--checkpoint-every", type=whole, default=1, help="epochs from checkpoint to checkpoint"
     )
     parse.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parse.add_argument("--no-progress", action="store_true", help="show no progress bar")
@@ -68,11 +70,19 @@ def names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
+def whole(text: str) -> int:
+    """Read a whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+    return number
+
+
 def positive(text: str) -> float:
     """Read a number above 0."""
     number = float(text)
     if not 0 < number < float("inf"):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return number
 
 
@@ -85,15 +95,31 @@ def main(arguments: Sequence[str] | None = None) -> float:
             options.layers, options.activations, seed=options.seed, dtype=options.dtype
         )
         training, validation, test = load_data(path=options.data)
+        expected = [training.x.shape[1], training.classes]
+        if [options.layers[0], options.layers[-1]] != expected:
+            parse.error(
+                f"--layers: expected {expected[0]} pixels first and {expected[1]} classes last"
+            )
+        history = train(network, training, validation, options)
     except (ValueError, OSError) as error:
         parse.error(str(error))
-    if options.layers[0] != training.x.shape[1]:
-        parse.error(f"--layers: the images have {training.x.shape[1]} pixels, not {options.layers[0]}")
-    epochs = options.epochs or (60 if len(training) < 10_000 else 12)
-    history = network.train(
+    except FloatingPointError as error:
+        parse.exit(1, f"{parse.prog}: {error}\n")
+    accuracy = network.eval(test)
+    print(f"accuracy on the {len(test)} test images: {accuracy:.2%}")
+    check_saved(network, test, options.save)
+    stem = Path(options.save).with_suffix("")
+    draw_loss(network, training, options.regular, stem.with_name(f"{stem.name}-loss.svg"))
+    draw_curves(history, stem.with_name(f"{stem.name}-curves.png"))
+    return accuracy
+
+
+def train(network: NeuralNetwork, training: Any, validation: Any, options: Any) -> Any:
+    """Train as the options say, and give the history."""
+    return network.train(
         training,
-        schedule(options, epochs, len(training)),
-        epochs,
+        schedule(options, len(training)),
+        options.epochs,
         options.batch_size,
         options.regular,
         test=validation,
@@ -104,20 +130,14 @@ def main(arguments: Sequence[str] | None = None) -> float:
         resume=options.resume,
         progress=not options.no_progress,
     )
-    accuracy = network.eval(test)
-    print(f"accuracy on the {len(test)} test images: {accuracy:.2%}")
-    check_saved(network, test, options.save)
-    stem = Path(options.save).with_suffix("")
-    draw_loss(network, training, options.regular, stem.with_name(f"{stem.name}-loss.svg"))
-    draw_curves(history, stem.with_name(f"{stem.name}-curves.png"))
-    return accuracy
 
 
-def schedule(options: argparse.Namespace, epochs: int, samples: int) -> Any:
+def schedule(options: Any, samples: int) -> Any:
     """Give the learning rate, or the schedule that it follows."""
     if options.schedule == "constant":
         return options.learning_rate
-    return tg.optim.cosine(options.learning_rate, epochs * -(-samples // options.batch_size))
+    steps = options.epochs * math.ceil(samples / options.batch_size)
+    return tg.optim.cosine(options.learning_rate, steps)
 
 
 def check_saved(network: NeuralNetwork, test: Any, path: str) -> None:
@@ -135,7 +155,7 @@ def draw_loss(network: NeuralNetwork, data: Any, regular: float, path: Path) -> 
     graph = tg.render(network.loss(few.x, few.y, regular))
     try:
         path.write_bytes(graph.pipe(format="svg"))
-    except Exception as error:
+    except (RuntimeError, subprocess.SubprocessError) as error:
         path = path.with_suffix(".dot")
         path.write_text(graph.source, encoding="utf-8")
         print(f"no picture of the loss graph, its text instead: {error}")

@@ -13,13 +13,13 @@ from tinygraph import nn
 if __package__:
     from models import storage, training
     from models.activation import Activation, make_activation
-    from models.data import as_arrays
+    from models.data import as_arrays, check_finite
     from models.losses import DEFAULT, LOSSES, find_loss
 else:
     import storage
     import training
     from activation import Activation, make_activation
-    from data import as_arrays
+    from data import as_arrays, check_finite
     from losses import DEFAULT, LOSSES, find_loss
 
 Array = np.ndarray[Any, Any]
@@ -46,11 +46,11 @@ class NeuralNetwork:
         dtype: Any = np.float32,
     ) -> None:
         self.dtype = np.dtype(dtype)
-        if self.dtype.kind != "f":
-            raise TypeError(f"dtype: expected a floating one, got {self.dtype}")
+        if self.dtype not in (np.float16, np.float32, np.float64):
+            raise TypeError(f"dtype: expected float16, float32 or float64, got {self.dtype}")
         self.loss_name = DEFAULT
         self.random = np.random.default_rng(seed)
-        sizes = [int(size) for size in layers]
+        sizes = checked_layers(layers)
         self._adopt(
             sizes,
             [make_activation(activation) for activation in activations],
@@ -60,31 +60,26 @@ class NeuralNetwork:
 
     def _adopt(
         self,
-        layers: list[int],
+        layers: Sequence[int],
         activations: list[Activation],
         weights: Sequence[Array],
         biases: Sequence[Array],
     ) -> None:
         """Take the layers, activations and parameters given, once they fit together."""
-        if len(layers) < 2 or min(layers) < 1:
-            raise ValueError(f"layers: expected two positive sizes or more, got {layers}")
+        layers = checked_layers(layers)
         if len(activations) != len(layers) - 1:
             raise ValueError(
                 f"activations: {len(layers)} layers need {len(layers) - 1}, one for every layer "
                 f"after the first, got {len(activations)}"
             )
         shapes = list(zip(layers[1:], layers, strict=False))
-        new_weights = checked_all(weights, shapes, "weights")
+        new_weights = checked_all(weights, shapes, "weights", self.dtype)
         columns = [np.reshape(bias, (-1, 1)) for bias in biases]
-        new_biases = checked_all(columns, [(size, 1) for size in layers[1:]], "biases")
+        new_biases = checked_all(columns, [(size, 1) for size in layers[1:]], "biases", self.dtype)
         self.layers = layers
         self.activations = activations
-        self._weights = [self._parameter("W", i, w) for i, w in enumerate(new_weights, 1)]
-        self._biases = [self._parameter("b", i, np.ravel(b)) for i, b in enumerate(new_biases, 1)]
-
-    def _parameter(self, letter: str, layer: int, array: Array) -> tg.Node:
-        with tg.scope(f"layer {layer}"):
-            return tg.Node(array.astype(self.dtype), name=f"{letter}{layer}")
+        self._weights = [parameter("W", i, w) for i, w in enumerate(new_weights, 1)]
+        self._biases = [parameter("b", i, np.ravel(b)) for i, b in enumerate(new_biases, 1)]
 
     @property
     def parameters(self) -> list[tg.Node]:
@@ -124,7 +119,10 @@ class NeuralNetwork:
         `x` is rows (n, layers[0]) or one column; `y` one-hot rows or a column, or labels. `loss`
         names another one than that of the last training.
         """
-        rows, targets = as_arrays(paired(x, y), self.layers[0], self.layers[-1])
+        x, y = np.asarray(x), np.asarray(y)
+        inputs, outputs = self.layers[0], self.layers[-1]
+        one_column = x.shape == (inputs, 1) and y.shape in ((outputs, 1), ())
+        rows, targets = as_arrays([(x, y)] if one_column else (x, y), inputs, outputs)
         name = self.loss_name if loss is None else find_loss(loss)
         return self.loss_of_rows(
             rows.astype(self.dtype, copy=False),
@@ -211,7 +209,7 @@ class NeuralNetwork:
                 optimizer=optimizer,
                 loss=find_loss(loss),
                 seed=seed,
-                callbacks=tuple(callbacks),
+                callbacks=callbacks,
                 checkpoint_every=checkpoint_every,
                 resume=resume,
                 progress=progress,
@@ -226,14 +224,14 @@ class NeuralNetwork:
         """Take layers, activations, weights and biases from a file that `save` wrote.
 
         A pickle of the older project is read too. An activation of one's own is found among those
-        that this network has. Nothing is changed unless the whole file is good.
+        that this network has; numbers are cast to its dtype. Nothing is changed unless the whole
+        file is good, else it is a ValueError.
         """
         stored = storage.read(path, self.activations)
-        self.take(stored)
-
-    def take(self, stored: storage.Stored) -> None:
-        """Become the network that a file holds."""
-        self._adopt(stored.layers, stored.activations, stored.weights, stored.biases)
+        try:
+            self._adopt(stored.layers, stored.activations, stored.weights, stored.biases)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} holds no network that fits together: {error}") from error
         self.loss_name = stored.loss
 
 
@@ -253,14 +251,18 @@ class Arrays(Sequence[Array]):
             return [self._shown(node.value) for node in self._nodes[index]]
         return self._shown(self._nodes[index].value)
 
-    def __setitem__(self, index: int, array: Any) -> None:
+    def __setitem__(self, index: Any, array: Any) -> None:
+        if isinstance(index, slice):
+            Arrays(self._name, self._nodes[index], self._shown).assign(array)
+            return
         node = self._nodes[index]
-        array = checked(array, self[index].shape, f"{self._name}[{index}]")
+        array = checked(array, self[index].shape, f"{self._name}[{index}]", node.dtype)
         node.value = array.reshape(node.shape)
 
     def assign(self, arrays: Sequence[Any]) -> None:
         """Assign all, once every one of them has the right shape."""
-        new = checked_all(arrays, [shown.shape for shown in self], self._name)
+        shapes = [shown.shape for shown in self]
+        new = checked_all(arrays, shapes, self._name, self._nodes[0].dtype)
         for node, array in zip(self._nodes, new, strict=True):
             node.value = array.reshape(node.shape)
 
@@ -271,27 +273,41 @@ class Arrays(Sequence[Array]):
         return repr(list(self))
 
 
-def checked(array: Any, shape: tuple[int, ...], what: str) -> Array:
-    """Give `array` where it has the `shape` expected and finite numbers."""
+def parameter(letter: str, layer: int, array: Array) -> tg.Node:
+    """Give the leaf for the weights or biases of a layer."""
+    with tg.scope(f"layer {layer}"):
+        return tg.Node(array, name=f"{letter}{layer}")
+
+
+def checked(array: Any, shape: tuple[int, ...], what: str, dtype: np.dtype[Any]) -> Array:
+    """Give `array` as `dtype` where it has the `shape` expected and numbers finite in it."""
     array = np.asarray(array)
     if array.shape != shape or array.dtype.kind not in "fiu":
         raise ValueError(
             f"{what}: expected numbers of shape {shape}, got {array.dtype} of shape {array.shape}"
         )
+    with np.errstate(over="ignore"):
+        array = array.astype(dtype, copy=False)
+    check_finite(array, what)
     return array
 
 
-def checked_all(arrays: Sequence[Any], shapes: Sequence[Any], name: str) -> list[Array]:
+def checked_all(
+    arrays: Sequence[Any], shapes: Sequence[Any], name: str, dtype: np.dtype[Any]
+) -> list[Array]:
     """Give `arrays` where there is one of the right shape for every layer."""
     if len(arrays) != len(shapes):
         raise ValueError(f"{name}: expected {len(shapes)} arrays, one a layer, got {len(arrays)}")
     return [
-        checked(array, shape, f"{name}[{i}]")
+        checked(array, shape, f"{name}[{i}]", dtype)
         for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True))
     ]
 
 
-def paired(x: Any, y: Any) -> Any:
-    """Give samples and targets as data: rows as a tuple, one column each as a list of one pair."""
-    x, y = np.asarray(x), np.asarray(y)
-    return [(x, y)] if x.ndim == 2 and x.shape[1] == 1 and y.shape[1:] == (1,) else (x, y)
+def checked_layers(layers: Sequence[Any]) -> list[int]:
+    """Give the sizes of the layers where they are whole numbers that make a network."""
+    sizes = list(layers)
+    whole = all(isinstance(size, int | np.integer) for size in sizes)
+    if not whole or len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"layers: expected two positive whole sizes or more, got {sizes}")
+    return [int(size) for size in sizes]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ else:
 
 Array = np.ndarray[Any, Any]
 History = dict[str, list[float]]
+
+CHECKPOINT_FORMAT = "tinygraph checkpoint 1"
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "sgd": tg.optim.SGD,
@@ -47,21 +51,32 @@ class Settings:
     optimizer: Any
     loss: str
     seed: int | None
-    callbacks: tuple[Callable[..., Any], ...]
+    callbacks: Sequence[Callable[..., Any]]
     checkpoint_every: int | None
     resume: bool
     progress: bool
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 0), ("batch_size", 1), ("checkpoint_every", 1)):
+        for name, least in (("epochs", 0), ("batch_size", 1), ("checkpoint_every", 1), ("seed", 0)):
             given = getattr(self, name)
-            if name == "checkpoint_every" and given is None:
+            if given is None and name in ("checkpoint_every", "seed"):
                 continue
             if not isinstance(given, int | np.integer) or given < least:
-                raise ValueError(f"{name}: expected a whole number of {least} or more, got {given}")
-        if not (np.isfinite(self.regular) and self.regular >= 0):
-            raise ValueError(f"regular: expected a number of 0 or more, got {self.regular}")
-        if (self.checkpoint_every or self.resume) and self.save is None:
+                raise ValueError(
+                    f"{name}: expected a whole number of {least} or more, got {given!r}"
+                )
+        if not (isinstance(self.regular, Real) and 0 <= self.regular < math.inf):
+            raise ValueError(f"regular: expected a number of 0 or more, got {self.regular!r}")
+        if not (isinstance(self.learning_rate, Real) or callable(self.learning_rate)):
+            raise TypeError(
+                f"learning_rate: expected a number, or a schedule such as those of tg.optim, got "
+                f"{self.learning_rate!r}"
+            )
+        if not isinstance(self.callbacks, Sequence) or not all(map(callable, self.callbacks)):
+            raise TypeError(f"callbacks: expected a list of functions, got {self.callbacks!r}")
+        if self.save is not None:
+            check_writable(Path(self.save))
+        elif self.checkpoint_every or self.resume:
             raise ValueError("checkpoint_every and resume need save=, beside which checkpoints lie")
         if not callable(self.optimizer) and self.optimizer not in OPTIMIZERS:
             raise ValueError(
@@ -69,10 +84,37 @@ class Settings:
                 f"or a function of (parameters, learning_rate)"
             )
 
+    def rate(self, step: int) -> float:
+        """Give the learning rate of a step, counted from 0."""
+        rate = self.learning_rate
+        return float(rate(step) if callable(rate) else rate)
+
+    def make_optimizer(self, parameters: list[tg.Node]) -> Any:
+        """Make the optimiser, and see that it can do what is asked of it."""
+        make = self.optimizer if callable(self.optimizer) else OPTIMIZERS[self.optimizer]
+        optimizer = make(parameters, self.learning_rate)
+        needed = ["zero_grad", "step"]
+        if self.checkpoint_every or self.resume:
+            needed += ["state_dict", "load_state_dict"]
+        missing = [name for name in needed if not callable(getattr(optimizer, name, None))]
+        if missing:
+            raise TypeError(
+                f"optimizer: the function gave {optimizer!r}, which has no {', '.join(missing)}; "
+                f"expected an optimiser like those of tg.optim"
+            )
+        return optimizer
+
     @property
     def checkpoint(self) -> Path:
         """Where checkpoints lie."""
         return Path(f"{os.fspath(self.save)}.checkpoint")
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a place for the weights before a long training rather than after it."""
+    folder = path.resolve().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"save: {path} cannot be written; expected a file in a writable folder")
 
 
 def train(network: Any, data: Any, settings: Settings) -> History:
@@ -80,32 +122,33 @@ def train(network: Any, data: Any, settings: Settings) -> History:
     inputs, classes = network.layers[0], network.layers[-1]
     x, y = (part.astype(network.dtype, copy=False) for part in as_arrays(data, inputs, classes))
     test = None if settings.test is None else as_arrays(settings.test, inputs, classes)
-    checkpoint = read_checkpoint(settings, network, len(x))
-    if settings.seed is not None:
-        network.random = np.random.default_rng(settings.seed)
-    if checkpoint is not None:
-        network.take(
-            storage.from_tree(checkpoint["network"], settings.checkpoint, network.activations)
-        )
-        network.random.bit_generator.state = checkpoint["random"]
-    network.loss_name = settings.loss
-    make = OPTIMIZERS.get(settings.optimizer, settings.optimizer)
-    optimizer = make(network.parameters, settings.learning_rate)
+    optimizer = settings.make_optimizer(network.parameters)
+    common = common_settings(settings, network, x, y)
+    random = network.random if settings.seed is None else np.random.default_rng(settings.seed)
+    checkpoint = read_checkpoint(settings, common)
     history: History = {"loss": [], "accuracy": []} if test else {"loss": []}
     if checkpoint is not None:
         optimizer.load_state_dict(checkpoint["optimizer"])
         history = checkpoint["history"]
+        network.weights, network.biases = checkpoint["weights"], checkpoint["biases"]
+        random.bit_generator.state = checkpoint["random"]
+    network.random = random
+    network.loss_name = settings.loss
     try:
         for epoch in range(len(history["loss"]) + 1, settings.epochs + 1):
-            history["loss"].append(run_epoch(network, optimizer, x, y, epoch, settings))
-            message = f"epoch {epoch}/{settings.epochs}: loss {history['loss'][-1]:.4f}"
-            if test:
-                history["accuracy"].append(network.eval(test))
-                message += f", accuracy {history['accuracy'][-1]:.4f}"
-            print(message)
-            if settings.checkpoint_every and epoch % settings.checkpoint_every == 0:
-                write_checkpoint(settings, network, optimizer, history, len(x))
+            # Overflow that matters ends in an error that says where it was.
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                results = {"loss": run_epoch(network, optimizer, x, y, epoch, settings)}
+                if test:
+                    results["accuracy"] = network.eval(test)
+            for name, result in results.items():
+                history[name].append(result)
+            shown = ", ".join(f"{name} {result:.4f}" for name, result in results.items())
+            print(f"epoch {epoch}/{settings.epochs}: {shown}", flush=True)
             wishes = [callback(network, epoch, history) for callback in settings.callbacks]
+            every = settings.checkpoint_every
+            if every and (epoch % every == 0 or epoch == settings.epochs):
+                write_checkpoint(settings, common, network, optimizer, history)
             if any(wishes):
                 break
     except KeyboardInterrupt:
@@ -133,48 +176,65 @@ def run_epoch(
         loss = network.loss_of_rows(rows, targets, settings.regular, settings.loss)
         value = loss.item()
         if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss became {value} in epoch {epoch}, batch {batch}, first in "
-                f"{first_not_finite(loss)}; try a smaller learning rate than "
-                f"{optimizer.learning_rate}"
-            )
+            place = first_not_finite(topological_order([loss]))
+            raise diverged(f"the loss became {value}", epoch, batch, place)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         total += value * len(chosen)
-        if batch % 50 == 0:
-            bar.set_postfix_str(f"loss {value:.4f}", refresh=False)
+        bar.set_postfix_str(f"loss {value:.4f}", refresh=False)
+    place = first_not_finite(network.parameters)
+    if place:
+        raise diverged("the weights became infinite or NaN", epoch, batch, place)
     return total / len(x)
 
 
-def first_not_finite(loss: tg.Node) -> str:
-    """Name the layer and the op where the first NaN or infinity on the way to `loss` arose."""
-    for node in topological_order([loss]):
+def diverged(what: str, epoch: int, batch: int, place: str | None) -> FloatingPointError:
+    """Give the error for a training whose numbers are no longer finite."""
+    return FloatingPointError(
+        f"{what} in epoch {epoch}, batch {batch}, first in {place}; try a smaller learning rate, "
+        f"and see that activations of your own give finite numbers"
+    )
+
+
+def first_not_finite(nodes: Iterable[tg.Node]) -> str | None:
+    """Name the layer and the op, or the weights, where the first NaN or infinity is."""
+    for node in nodes:
         if not np.all(np.isfinite(node.value)):
             return f"{', '.join(node.scope)}: {node.name or (node.op.name if node.op else 'input')}"
-    return "its last sum"
+    return None
 
 
-def common_settings(settings: Settings, samples: int) -> dict[str, Any]:
+def common_settings(settings: Settings, network: Any, x: Array, y: Array) -> dict[str, Any]:
     """Give what has to be the same when a training goes on."""
+    if not settings.checkpoint_every and not settings.resume:
+        return {}
     return {
-        "samples": samples,
+        "layers": network.layers,
+        "activations": [storage.describe(activation) for activation in network.activations],
+        "dtype": str(network.dtype),
+        "samples": len(x),
+        "data": zlib.crc32(np.ascontiguousarray(y), zlib.crc32(np.ascontiguousarray(x))),
+        "test": settings.test is not None,
         "batch_size": int(settings.batch_size),
         "regular": float(settings.regular),
         "loss": settings.loss,
+        "seed": settings.seed,
         "optimizer": settings.optimizer if isinstance(settings.optimizer, str) else "own",
     }
 
 
 def write_checkpoint(
-    settings: Settings, network: Any, optimizer: Any, history: History, samples: int
+    settings: Settings, common: dict[str, Any], network: Any, optimizer: Any, history: History
 ) -> None:
     """Write all that a training needs to go on."""
     tg.save(
         settings.checkpoint,
         {
-            "settings": common_settings(settings, samples),
-            "network": storage.to_tree(network),
+            "format": CHECKPOINT_FORMAT,
+            "settings": common | rates(settings, common, history),
+            "weights": list(network.weights),
+            "biases": list(network.biases),
             "optimizer": optimizer.state_dict(),
             "random": network.random.bit_generator.state,
             "history": history,
@@ -182,21 +242,25 @@ def write_checkpoint(
     )
 
 
-def read_checkpoint(settings: Settings, network: Any, samples: int) -> Any:
+def rates(settings: Settings, common: dict[str, Any], history: History) -> dict[str, float]:
+    """Give the learning rates of the first step and the next, by which schedules are compared."""
+    steps = len(history["loss"]) * math.ceil(common["samples"] / common["batch_size"])
+    return {f"learning_rate of step {step}": settings.rate(step) for step in (0, steps)}
+
+
+def read_checkpoint(settings: Settings, common: dict[str, Any]) -> Any:
     """Read the checkpoint to resume from, None where there is none or it is not asked for."""
     if not settings.resume or not settings.checkpoint.exists():
         return None
-    checkpoint = tg.load(settings.checkpoint)
-    for name, asked in common_settings(settings, samples).items():
-        written = checkpoint["settings"][name]
-        if written != asked:
+    path = settings.checkpoint
+    checkpoint = tg.load(path)
+    if not isinstance(checkpoint, dict) or checkpoint.get("format") != CHECKPOINT_FORMAT:
+        raise ValueError(f"resume: {path} is no checkpoint ({CHECKPOINT_FORMAT!r}); remove it")
+    asked = common | rates(settings, common, checkpoint["history"])
+    for name, written in checkpoint["settings"].items():
+        if written != asked.get(name):
             raise ValueError(
-                f"resume: {settings.checkpoint} was written with {name}={written}, this training "
-                f"has {name}={asked}; use the same, or start anew without resume"
+                f"resume: {path} was written with {name}={written}, this training has "
+                f"{name}={asked.get(name)}; use the same, or start anew without resume"
             )
-    if checkpoint["network"]["layers"] != network.layers:
-        raise ValueError(
-            f"resume: {settings.checkpoint} is of layers {checkpoint['network']['layers']}, this "
-            f"network has {network.layers}"
-        )
     return checkpoint

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import math
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -383,7 +384,19 @@ def test_no_grad_is_local_to_its_context(weights):
     with tg.no_grad():
         assert other.run(lambda: weights * 2).requires_grad
         assert not contextvars.copy_context().run(lambda: weights * 2).requires_grad
-    assert get_state() == (True, ())
+    assert get_state().recording
+
+
+def test_a_block_left_in_another_context_does_no_harm(weights):
+    def evaluate() -> Iterator[tg.Node]:
+        with tg.no_grad():
+            yield weights * 2
+
+    generator = evaluate()
+    one, another = contextvars.copy_context(), contextvars.copy_context()
+    assert not one.run(next, generator).requires_grad
+    another.run(generator.close)
+    assert another.run(lambda: weights * 2).requires_grad
 
 
 # Refusals

@@ -20,7 +20,7 @@ OPS = all_ops()
 CONSTANT_BY_PIECES = {"sign", "floor", "ceil", "trunc", "rint", "floor_divide"}
 NO_GRADIENT_OF_REALS = CONSTANT_BY_PIECES | {"imag"}
 ALWAYS_FLOAT64 = {"float_power"}
-KEEP_FIRST_DTYPE = {"put", "put_add"}
+COMPUTE_IN_FIRST_DTYPE = {"put", "put_add", "cross_entropy"}
 OF_SEQUENCES = {"concatenate", "stack"}
 COMPLEX = {
     "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "astype",
@@ -108,7 +108,7 @@ def takes_mixed_dtypes(op: Op) -> bool:
     parameters = list(inspect.signature(op.rule).parameters.values())[2:]
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     several = len(positional) > 1 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return several and op.name not in KEEP_FIRST_DTYPE
+    return several and op.name not in COMPUTE_IN_FIRST_DTYPE
 
 
 def to_integers(x: np.ndarray) -> np.ndarray:

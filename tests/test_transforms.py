@@ -373,6 +373,12 @@ def test_mixed_derivatives_at_plain_numbers():
     assert number(by_x_then_y) == pytest.approx(mixed, rel=1e-14)
 
 
+def test_without_variables_the_outer_derivative_is_kept():
+    without = tg.value_and_grad(lambda parameters, x: x * x)
+    assert number(tg.grad(lambda x: without({}, x)[0])(3.0)) == 6.0
+    assert number(tg.grad(lambda x: tg.vjp(lambda: x * x)[0])(3.0)) == 6.0
+
+
 def test_a_leaf_made_inside_the_function_is_no_outer_variable():
     gradient = tg.grad(lambda x: x * tg.Node(2.0))(3.0)
     assert number(gradient) == 2.0

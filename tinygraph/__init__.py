@@ -5,6 +5,7 @@ from tinygraph.gradcheck import GradientError, gradcheck
 from tinygraph.io import load, save
 from tinygraph.node import Node
 from tinygraph.op import op
+from tinygraph.render import render
 from tinygraph.state import no_grad, scope
 from tinygraph.transforms import grad, value_and_grad, vjp
 
@@ -18,6 +19,7 @@ __all__ = [
     "no_grad",
     "op",
     "optim",
+    "render",
     "save",
     "scope",
     "value_and_grad",

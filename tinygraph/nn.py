@@ -147,7 +147,9 @@ def _samples(x: Any) -> int:
 
 
 def _check_targets(name: str, x: Any, y: Any) -> None:
-    if getattr(x, "shape", ()) != getattr(y, "shape", ()):
+    if getattr(x, "shape", None) == getattr(y, "shape", ()):
+        return
+    if np.shape(x) != np.shape(y):
         raise ValueError(
             f"{name}: outputs of shape {np.shape(x)} got targets of shape {np.shape(y)}; "
             f"expected the same shape"

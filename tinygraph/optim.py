@@ -396,13 +396,19 @@ def _checked_leaf(x: Any) -> Node:
     return x
 
 
+_arrays = (np.ndarray, np.generic)
+
+
 def _gradient_of(parameter: Parameter) -> Any:
     """Give the gradient of a leaf as an array, refused where it does not fit."""
     gradient, value = parameter.node.grad, parameter.node._value
     if gradient.__class__ is Node:
         gradient = gradient._value
-    is_array = isinstance(gradient, np.ndarray | np.generic)
-    if not is_array or gradient.shape != value.shape or gradient.dtype != value.dtype:
+    if (
+        not isinstance(gradient, _arrays)
+        or gradient.shape != value.shape
+        or gradient.dtype != value.dtype
+    ):
         raise ValueError(
             f"step: the grad of {parameter.describe()} is {_describe(gradient)}; expected an array "
             f"of the parameter's shape and dtype"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import sysconfig
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -39,18 +38,13 @@ STYLES = {
 OUTPUT = {"fillcolor": "#fae0cc", "color": "#d55e00", "peripheries": "2"}
 FONT = {"fontname": "Helvetica", "fontsize": "11"}
 # Without nslimit, dot takes minutes over a node that a hundred others use.
-GRAPH = {"ordering": "in", "nodesep": "0.3", "ranksep": "0.35", "nslimit": "2", **FONT}
+GRAPH = {"nodesep": "0.3", "ranksep": "0.35", "nslimit": "2", **FONT}
 BOX = {"shape": "box", "style": "filled", "margin": "0.12,0.06", "height": "0.3", **FONT}
 EDGE = {"color": "#555555", "arrowsize": "0.6"}
 FRAME = {"style": "rounded", "color": "#8c8c8c", "labeljust": "l"}
 LISTED = 3
 """How many of the values that go in or out of a folded box are named on it."""
 
-NO_LAYOUT_ENGINE = (
-    "no layout engine for pictures was found: install one from PyPI with "
-    "`pip install tinygraph[render]`, or install Graphviz, so that its `dot` is on PATH; "
-    "the DOT text, .source, needs none"
-)
 _layout = RLock()
 
 
@@ -97,7 +91,7 @@ def render(
         edge_attr=EDGE,
     )
     _draw_boxes(dot, picture, order, statistics)
-    _draw_edges(dot, picture)
+    _draw_edges(dot, picture, order)
     return dot
 
 
@@ -110,46 +104,38 @@ def to_svg(node: Node) -> str | None:
 
 
 def _collect(outputs: Sequence[Node]) -> Picture:
-    """Number leaves and constants as they are needed: arrays once, scalars wherever they are."""
-    items: list[Any] = []
-    scopes: list[Scope] = []
+    """Number the nodes and their constants: an array once, a scalar wherever it is used."""
+    nodes = topological_order(outputs)
+    items: list[Any] = list(nodes)
+    scopes = [node.scope for node in nodes]
+    numbers = {id(node): number for number, node in enumerate(nodes)}
     edges: list[int] = []
-    numbers: dict[int, int] = {}
+    for head, node in enumerate(nodes):
+        for x in node.inputs:
+            tail = numbers.get(id(x)) if isinstance(x, Node | np.ndarray) else None
+            if tail is None:
+                numbers[id(x)] = tail = len(items)
+                items.append(x)
+                scopes.append(node.scope)
+            elif tail >= len(nodes):
+                scopes[tail] = _common(scopes[tail], node.scope)
+            edges += tail, head
+    last = [numbers[id(node)] for node in outputs]
+    pairs = np.array(edges, dtype=np.intp).reshape(-1, 2)
+    return Picture(items, scopes, last, pairs, np.arange(len(items)), {})
 
-    def number_of(x: Any, scope: Scope) -> int:
-        number = numbers.get(id(x)) if isinstance(x, Node | np.ndarray) else None
-        if number is None:
-            numbers[id(x)] = number = len(items)
-            items.append(x)
-            scopes.append(scope)
-        elif not isinstance(x, Node):
-            pairs = zip(scopes[number], scope, strict=False)
-            scopes[number] = tuple(a for a, b in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        return number
 
-    for node in topological_order(outputs):
-        if node.op is not None:
-            tails = [
-                number_of(x, x.scope if isinstance(x, Node) else node.scope) for x in node.inputs
-            ]
-            head = number_of(node, node.scope)
-            for tail in tails:
-                edges += tail, head
-    last = [number_of(output, output.scope) for output in outputs]
-    return Picture(
-        items, scopes, last, np.array(edges, int).reshape(-1, 2), np.arange(len(items)), {}
-    )
+def _common(first: Scope, second: Scope) -> Scope:
+    pairs = zip(first, second, strict=False)
+    return tuple(name for name, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _fold(picture: Picture, max_nodes: int) -> list[int]:
     """Put items into common boxes until there are at most `max_nodes`; give these, inputs first."""
-    order = picture.boxes.tolist()
-    if len(order) > max_nodes:
+    if len(picture.items) > max_nodes:
         _fold_scopes(picture, max_nodes)
-        order = _order_of_boxes(picture)
-    if len(order) > max_nodes:
-        order = _fold_runs(picture, order, max_nodes)
-    return order
+    order = _order_of_boxes(picture)
+    return _fold_runs(picture, order, max_nodes) if len(order) > max_nodes else order
 
 
 def _fold_scopes(picture: Picture, max_nodes: int) -> None:
@@ -181,11 +167,10 @@ def _fold_scopes(picture: Picture, max_nodes: int) -> None:
 
 def _order_of_boxes(picture: Picture) -> list[int]:
     """Give the boxes so that each comes after its inputs, but for cycles between scopes."""
-    if not picture.folded:
-        return picture.boxes.tolist()
-    inputs: defaultdict[int, list[int]] = defaultdict(list)
-    for tail, head in picture.boxes[_crossing(picture)].tolist():
-        inputs[head].append(tail)
+    tails, heads = picture.boxes[_crossing(picture)].T
+    by_head = np.argsort(heads, kind="stable")
+    inputs = tails[by_head].tolist()
+    starts = np.searchsorted(heads[by_head], np.arange(len(picture.items) + 1)).tolist()
     order: list[int] = []
     seen = set()
     stack = picture.boxes[picture.outputs[::-1]].tolist()
@@ -196,7 +181,7 @@ def _order_of_boxes(picture: Picture) -> list[int]:
         elif box not in seen:
             seen.add(box)
             stack.append(~box)
-            stack += reversed(inputs[box])
+            stack += reversed(inputs[starts[box] : starts[box + 1]])
     return order
 
 
@@ -231,10 +216,12 @@ def _crossing(picture: Picture) -> Array:
     return edges
 
 
-def _draw_edges(dot: graphviz.Digraph, picture: Picture) -> None:
+def _draw_edges(dot: graphviz.Digraph, picture: Picture, order: list[int]) -> None:
     """Write the edges, one for all between two boxes of which one is folded."""
+    place = {box: position for position, box in enumerate(order)}
+    edges = picture.boxes[_crossing(picture)].tolist()
     merged = set()
-    for tail, head in picture.boxes[_crossing(picture)].tolist():
+    for tail, head in sorted(edges, key=lambda edge: place[edge[1]]):
         if (tail, head) not in merged:
             dot.edge(f"n{tail}", f"n{head}")
         if tail in picture.folded or head in picture.folded:
@@ -253,6 +240,9 @@ def _draw_boxes(
         while scope and len(contents[scope]) == 1:
             entry, scope = scope, scope[:-1]
             contents[scope].append(entry)
+    if len(contents) == 1:
+        # Graphviz 2.43 crashes where frames and ordered edges meet.
+        dot.graph_attr["ordering"] = "in"
     folded = _folded_labels(picture)
     outputs = set(picture.boxes[picture.outputs].tolist())
     stack: list[int | Scope | None] = [*reversed(contents[()])]
@@ -366,8 +356,9 @@ def _escape(lines: Sequence[str]) -> str:
     return label
 
 
-def _printable(text: str, limit: int = 80) -> str:
+def _printable(what: Any, limit: int = 80) -> str:
     """Write characters that cannot be printed, or encoded, as Python does; clip a long text."""
+    text = str(what)
     text = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
@@ -377,11 +368,12 @@ def find_layout_engine() -> str | None:
     from graphviz.backend import dot_command
 
     # A virtual environment's scripts are often not on PATH when its python is run by its path.
-    scripts = os.pathsep.join([str(Path(sys.executable).parent), sysconfig.get_path("scripts")])
+    user = sysconfig.get_preferred_scheme("user")
+    scripts = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", user)]
     return (
         shutil.which(dot_command.DOT_BINARY)
         or shutil.which("graphviz-pure")
-        or shutil.which("graphviz-pure", path=scripts)
+        or shutil.which("graphviz-pure", path=os.pathsep.join(scripts))
     )
 
 
@@ -392,14 +384,18 @@ def _layout_engine(file_format: str) -> Iterator[None]:
 
     executable = find_layout_engine()
     if executable is None:
-        raise RuntimeError(NO_LAYOUT_ENGINE)
-    answer = subprocess.run([executable, "-T?"], capture_output=True, text=True, check=False)
-    formats = answer.stderr.partition("Use one of:")[2].split()
-    if formats and file_format not in formats:
-        raise ValueError(
-            f"{Path(executable).stem} writes no {file_format!r}, only {', '.join(formats)}; "
-            f"take one of these, or install Graphviz, so that its `dot` is on PATH"
+        raise RuntimeError(
+            "no layout engine for pictures was found: install one with `pip install "
+            "tinygraph[render]`, or Graphviz with its `dot` on PATH; .source needs none"
         )
+    if Path(executable).stem == "graphviz-pure":
+        answer = subprocess.run([executable, "-T?"], capture_output=True, text=True, check=False)
+        formats = answer.stderr.partition("Use one of:")[2].split()
+        if formats and file_format not in formats:
+            raise ValueError(
+                f"graphviz-pure writes no {file_format!r}, only {', '.join(formats)}; take one "
+                f"of these, or install Graphviz with its `dot` on PATH"
+            )
     with _layout:
         before = dot_command.DOT_BINARY
         dot_command.DOT_BINARY = executable

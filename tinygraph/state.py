@@ -34,7 +34,8 @@ class changed_state(ContextDecorator):  # noqa: N801 - used as a word of the lan
         _state.set(State(recording, scope, outer))
 
     def __exit__(self, *error: object) -> None:
-        _state.set(get_state().outer)
+        # A generator that is closed in another context leaves a block that it did not enter there.
+        _state.set(get_state().outer or _initial_state)
 
 
 def no_grad() -> changed_state:

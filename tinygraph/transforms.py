@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygraph import engine
-from tinygraph.node import Node
+from tinygraph.node import Node, next_stamp
 from tinygraph.rules.shape import identity
 from tinygraph.state import get_state, recording
 from tinygraph.tree import flatten, flatten_like
@@ -42,7 +42,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...
     with recording():
         variables = [variable(leaf) for leaf in leaves]
         # What is older than the variables cannot depend on them; f may give them newer stamps.
-        since = min((x.stamp for x in variables), default=0)
+        since = min((x.stamp for x in variables), default=next_stamp())
         out = f(*rebuild(iter(variables)))
     out_leaves, rebuild_out = flatten(out)
     outputs = [leaf for leaf in out_leaves if isinstance(leaf, Node) and leaf.requires_grad]
