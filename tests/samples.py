@@ -463,6 +463,8 @@ SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "prod": reductions(zeros=True, keepdims=KEEPDIMS),
     "max": reductions(min_count=1, keepdims=KEEPDIMS),
     "min": reductions(min_count=1, keepdims=KEEPDIMS),
+    "amax": reductions(min_count=1, keepdims=KEEPDIMS),
+    "amin": reductions(min_count=1, keepdims=KEEPDIMS),
     "var": spreads(),
     "std": spreads(),
     "identity": one_array(),

@@ -248,6 +248,14 @@ def test_gradients_are_summed_over_broadcast_axes(x_shape, y_shape, create_graph
         assert gradient == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_real_leaf_gets_the_real_part_of_a_complex_gradient(create_graph):
+    x = tg.Node(np.ones(2, np.float32))
+    np.sum(np.real(x * np.array([2 + 3j, 4 - 5j]))).backward(create_graph=create_graph)
+    assert x.grad.dtype == np.float32
+    assert np.array_equal(x.grad.value if create_graph else x.grad, [2.0, 4.0])
+
+
 # Derivatives of derivatives
 
 
@@ -520,6 +528,10 @@ def test_thunks_of_inputs_that_need_no_gradient_are_not_called():
     _, pullback = tg.vjp(lambda y: np.sum(multiply(np.ones(2), y, x.detach())), np.ones(2))
     assert calls == []
     pullback(1.0)
+    assert calls == ["y"]
+    calls.clear()
+    outer = tg.Node(4.0)
+    assert tg.grad(lambda y: multiply(2.0, y, outer))(3.0).item() == 8.0
     assert calls == ["y"]
 
 

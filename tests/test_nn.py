@@ -243,6 +243,8 @@ def test_cross_entropy_of_one_sample_and_of_many_axes():
 def test_the_gradient_of_cross_entropy_is_the_error_of_the_probabilities():
     gradient = tg.grad(nn.cross_entropy)(LOGITS, LABELS)
     np.testing.assert_allclose(gradient, (nn.softmax(LOGITS) - ONE_HOT) / 2)
+    weighted = tg.grad(nn.cross_entropy)(LOGITS, 3 * ONE_HOT)
+    np.testing.assert_allclose(weighted, 3 * gradient)
 
 
 def test_the_gradient_of_cross_entropy_by_its_targets_counts_those_of_zero_too():

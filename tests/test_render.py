@@ -256,7 +256,7 @@ def test_kinds_differ_in_shape_and_colour() -> None:
         for title in ("data", "2", "op", "parameter", "out")
     }
     assert len(styles) == 5
-    assert "peripheries=2" in drawn.styles[drawn.box("out")]
+    assert "penwidth=2.5" in drawn.styles[drawn.box("out")]
 
 
 def test_a_leaf_can_be_an_output_and_outputs_may_repeat() -> None:
@@ -264,7 +264,7 @@ def test_a_leaf_can_be_an_output_and_outputs_may_repeat() -> None:
     y = np.tanh(x)
     drawn = read(render(y, x, y))
     assert len(drawn.labels) == 2
-    assert all("peripheries=2" in style for style in drawn.styles.values())
+    assert all("penwidth=2.5" in style for style in drawn.styles.values())
 
 
 def test_an_array_is_one_box_and_a_scalar_one_a_use() -> None:
@@ -291,7 +291,9 @@ def test_an_array_is_one_box_and_a_scalar_one_a_use() -> None:
         (0.1, ["0.1"]),
         (1 / 3, ["0.333333"]),
         (1e-20j, ["0+1e-20j"]),
-        (np.float32(0.5), ["0.5", "float32 ()"]),
+        (np.float32(0.1), ["0.1", "float32 ()"]),
+        (np.longdouble(0.5), ["0.5", f"{np.dtype(np.longdouble)} ()"]),
+        (np.int8(-3), ["-3", "int8 ()"]),
         (np.array([[7.0]]), ["7", "float64 (1, 1)"]),
     ],
 )
@@ -328,7 +330,7 @@ def test_a_folded_box_says_what_goes_in_and_out() -> None:
         "out: relu (5, 3)",
     ]
     assert drawn.labels[drawn.box("loss")][2:] == ["in: softmax (5, 2)", "out: loss ()"]
-    assert "peripheries=2" in drawn.styles[drawn.box("loss")]
+    assert "penwidth=2.5" in drawn.styles[drawn.box("loss")]
 
 
 def test_a_folded_box_names_few_of_many_inputs() -> None:
@@ -495,6 +497,29 @@ def test_a_picture_renders_to_a_file(form: str, tmp_path: Path) -> None:
 def test_a_file_name_gives_the_format(tmp_path: Path) -> None:
     path = render(two_layers()).render(outfile=tmp_path / "picture.png")
     assert Path(path).read_bytes().startswith(b"\x89PNG")
+
+
+@settings(max_examples=15, deadline=None)
+@given(graphs(), st.integers(1, 60))
+def test_the_engine_lays_out_any_graph(output: tg.Node, max_nodes: int) -> None:
+    dot = render(output, max_nodes=max_nodes)
+    assert len(svg_texts(dot.pipe(encoding="utf-8"), "node")) == len(read(dot).labels)
+
+
+def test_data_flows_down_and_arguments_stand_from_left_to_right() -> None:
+    x = tg.Node(1.0, name="x")
+    y = tg.Node(2.0, name="y")
+    difference = y - x
+    difference.name = "difference"
+    dot = render(difference * x)
+    places = {}
+    for line in dot.pipe(format="plain", encoding="utf-8").splitlines():
+        if line.startswith("node"):
+            _, box, across, up, *_ = line.split()
+            places[box] = float(across), float(up)
+    x_place, y_place, below = (places[read(dot).box(name)] for name in ("x", "y", "difference"))
+    assert y_place[0] < x_place[0]
+    assert below[1] < min(x_place[1], y_place[1])
 
 
 def test_a_node_shows_itself() -> None:

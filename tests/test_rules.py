@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -320,6 +321,7 @@ def test_constants_change_no_other_gradient_and_cost_none(
 def with_rule_changed(op: Op, change: Callable[[int, Any], Any]) -> Op:
     """Give the op with every gradient that is computed passed through change(position, it)."""
 
+    @wraps(op.rule)
     def rule(*args: Any, **params: Any) -> Any:
         partials = op.rule(*args, **params)
         return tuple(

@@ -192,6 +192,11 @@ def as_cotangent(cotangent: Any, output: Node) -> Any:
     """Give the cotangent of `output`, of its shape and dtype; one where it is None."""
     if output.dtype.kind not in "fc":
         raise TypeError(f"backward: {output._describe()} has values of {output.dtype}, no gradient")
+    if cotangent is None and output.dtype.kind == "c":
+        raise ValueError(
+            f"backward: {output._describe()} is complex, so there is no one derivative; take its "
+            f"real part, or pass a cotangent"
+        )
     if cotangent is None:
         if output.shape == ():
             return output.dtype.type(1)

@@ -46,7 +46,7 @@ def linear(g: Any, out: Any, x: Any, w: Any, b: Any) -> Rule:
         return g.reshape(-1, w.shape[0]).T @ x.reshape(-1, w.shape[1])
 
     def for_b() -> Any:
-        return g.sum(axis=tuple(range(g.ndim - 1)))
+        return g.sum(axis=tuple(range(g.ndim - 1))) if b.ndim == 1 else g
 
     return lambda: g @ w, for_w, for_b
 
@@ -242,7 +242,7 @@ def binary_cross_entropy(p: Any, y: Any) -> Any:
     """
     if isinstance(p, Node) and p.op is sigmoid:
         return binary_cross_entropy_with_logits(p.inputs[0], y)
-    p = p if isinstance(p, Node) else np.asarray(p)
+    p, y = (x if isinstance(x, Node) else np.asarray(x) for x in (p, y))
     _check_targets("binary_cross_entropy", p, y)
     margin = float(np.finfo(p.dtype).eps)
     p = np.clip(p, margin, 1 - margin)

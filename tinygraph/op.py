@@ -94,7 +94,9 @@ class Op:
 
     @cached_property
     def _rule_parameters(self) -> list[inspect.Parameter]:
-        return list(inspect.signature(self.rule).parameters.values())[2:]
+        parameters = list(inspect.signature(self.rule).parameters.values())
+        named = [p.kind is not p.VAR_POSITIONAL for p in parameters[:2]]
+        return parameters[sum(named) if all(named[:1]) else 0 :]
 
     @cached_property
     def _takes_sequence(self) -> bool:

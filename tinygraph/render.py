@@ -35,13 +35,13 @@ STYLES = {
     "constant": {"shape": "note", "fillcolor": "white", "color": "#8c8c8c"},
     "folded": {"shape": "folder", "fillcolor": "#e3e3e3", "color": "#333333"},
 }
-OUTPUT = {"fillcolor": "#fae0cc", "color": "#d55e00", "peripheries": "2"}
-FONT = {"fontname": "Helvetica", "fontsize": "11"}
+OUTPUT = {"fillcolor": "#fae0cc", "color": "#d55e00", "penwidth": "2.5"}
+FONT = {"fontname": "Arial", "fontsize": "11"}
 # Without nslimit, dot takes minutes over a node that a hundred others use.
 GRAPH = {"nodesep": "0.3", "ranksep": "0.35", "nslimit": "2", **FONT}
 BOX = {"shape": "box", "style": "filled", "margin": "0.12,0.06", "height": "0.3", **FONT}
 EDGE = {"color": "#555555", "arrowsize": "0.6"}
-FRAME = {"style": "rounded", "color": "#8c8c8c", "labeljust": "l"}
+FRAME = {"style": "rounded", "color": "#8c8c8c", "labeljust": "r"}
 LISTED = 3
 """How many of the values that go in or out of a folded box are named on it."""
 
@@ -329,9 +329,9 @@ def _short(value: Any) -> str:
     if isinstance(value, slice):
         parts = [value.start, value.stop, *([] if value.step is None else [value.step])]
         return ":".join("" if part is None else str(part) for part in parts)
-    if isinstance(value, np.ndarray | np.generic):
-        return _short(value.item()) if value.size == 1 else f"{value.dtype} {value.shape}"
-    if isinstance(value, float | complex):
+    if isinstance(value, np.ndarray):
+        return _short(value.flat[0]) if value.size == 1 else f"{value.dtype} {value.shape}"
+    if isinstance(value, float | complex | np.inexact):
         return f"{value:.6g}"
     return "..." if value is ... else str(value)
 

@@ -99,11 +99,13 @@ def spread_labels(
     partial: Any, target: str, unique: str, labels: str, shape: tuple[int, ...]
 ) -> Any:
     """Repeat `partial` along labels it lacks, and lay repeated labels on the diagonal."""
-    if unique == labels == target:
+    if unique == labels == target and partial.shape == shape:
         return partial
-    sizes = dict(zip(labels, shape, strict=True))
-    sizes.update((n, size) for n, size in zip(target, partial.shape, strict=True) if size != 1)
-    kept = partial.reshape([sizes[label] if label in target else 1 for label in unique])
+    known = dict(zip(target, partial.shape, strict=True))
+    own = dict(zip(labels, shape, strict=True))
+    # Where the operand itself was broadcast the partial is longer: the engine sums it.
+    sizes = {label: known.get(label, 1) if size == 1 else size for label, size in own.items()}
+    kept = partial.reshape([known.get(label, 1) for label in unique])
     full = np.broadcast_to(kept, [sizes[label] for label in unique])
     if unique == labels:
         return full
@@ -153,6 +155,8 @@ def explicit_labels(subscripts: str, ndims: Sequence[int]) -> tuple[tuple[str, .
         labels.replace("...", rest[len(rest) - length :])
         for labels, length in zip(inputs, lengths, strict=True)
     ]
+    if arrow and rest and "..." not in output:
+        raise ValueError(f"einsum: the output of {subscripts!r} lacks the '...' of the operands")
     if not arrow:
         every = "".join(inputs)
         once = sorted(label for label in set(every) - set(rest) if every.count(label) == 1)
