@@ -288,7 +288,9 @@ def test_indices_of_every_form(expression: str) -> None:
     check(expression)
 
 
-@pytest.mark.parametrize("expression", ["v[INDEX]", "x[0, INDEX]", "x[:, INDEX]", "t[MASK[:, 1], INDEX[:1]]"])
+@pytest.mark.parametrize(
+    "expression", ["v[INDEX]", "x[0, INDEX]", "x[:, INDEX]", "t[MASK[:, 1], INDEX[:1]]"]
+)
 def test_a_node_of_whole_numbers_is_an_index(expression: str) -> None:
     index = tg.Node(np.array([1, 0, -1, 0]), requires_grad=False)
     variables = {name: tg.Node(VALUES[name]) for name in variables_in(expression)}

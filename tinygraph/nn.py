@@ -34,27 +34,25 @@ def _linear(x: Any, w: Any, b: Any) -> Any:
     """Give x @ w.T + b: x of shape (..., inputs), w (outputs, inputs), b (outputs,)."""
     if x.ndim == 2 and len(x) < 64 and x.dtype == np.float32:
         # For few rows BLAS is up to half as fast again this way round.
-        return np.add((w @ x.T).T, b, order="C")
-    return x @ w.T + b
+        return np.add(w.dot(x.T).T, b, order="C")
+    return x.dot(w.T) + b
 
 
 @op(_linear)
 def linear(g: Any, out: Any, x: Any, w: Any, b: Any) -> Rule:
+    if g.ndim == 2 and b.ndim == 1:
+        return lambda: g.dot(w), lambda: g.T.dot(x), lambda: g.sum(axis=0)
+
     def for_w() -> Any:
-        if x.ndim == 2:
-            return g.T @ x
-        return g.reshape(-1, w.shape[0]).T @ x.reshape(-1, w.shape[1])
+        return g.reshape(-1, w.shape[0]).T.dot(x.reshape(-1, w.shape[1]))
 
-    def for_b() -> Any:
-        return g.sum(axis=tuple(range(g.ndim - 1))) if b.ndim == 1 else g
-
-    return lambda: g @ w, for_w, for_b
+    return lambda: g.dot(w), for_w, g
 
 
 def _sigmoid(x: Any) -> Any:
     """Give 1 / (1 + exp(-x))."""
     with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))
+        return np.reciprocal(1 + np.exp(-x))
 
 
 @op(_sigmoid)
