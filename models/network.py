@@ -137,7 +137,8 @@ class NeuralNetwork:
         with tg.scope("loss"):
             total: tg.Node = LOSSES[name](out, y)
             if regular:
-                total = total + regular * sum(nn.squared_norm(w) for w in self._weights)
+                first, *others = map(nn.squared_norm, self._weights)
+                total = total + regular * sum(others, start=first)
         return total
 
     def feedforward(self, x: Any) -> Array:

@@ -94,14 +94,15 @@ def test_unary_operators(expression: str) -> None:
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3, -1, -2, 0.5, 1.5, 2.0, -1.0, -0.5, True])
 def test_powers_of_numbers_have_the_bits_of_numpy(dtype: str, exponent: Any) -> None:
     for value in [VALUES["x"].astype(dtype), VALUES["s"].astype(dtype)]:
-        for kind in [lambda e: e, np.float64, np.float32, np.array]:
+        assert_same_bits((tg.Node(value) ** exponent).value, value**exponent)
+        for kind in [np.float64, np.float32, np.array]:
             out = tg.Node(value) ** kind(exponent)
-            assert_same_bits(out.value, value ** kind(exponent))
+            assert_same_bits(out.value, np.power(value, kind(exponent)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("other", ["2.5", "2", "np.float32(2)", "np.float64(2)", "True", "V", "S"])
-@pytest.mark.parametrize("operator", ["+", "-", "*", "/", "**", "//", "%"])
+@pytest.mark.parametrize("operator", ["+", "-", "*", "/", "//", "%"])
 def test_numbers_promote_as_in_numpy(dtype: str, other: str, operator: str) -> None:
     x = tg.Node(VALUES["x"].astype(dtype))
     for expression in [f"x {operator} {other}", f"{other} {operator} x"]:
@@ -178,7 +179,7 @@ np.clip(X, s, None)   np.clip(a=x, a_min=1.1, a_max=None)   np.clip(X, 1.1, v)
 np.where(MASK, x, y)   np.where(MASK, x, 0)   np.where(x > 1.3, 1, x)   np.where(True, x, v)
 np.where(x > y, x, y)   np.where([[True], [False]], v, 2.0)
 np.transpose(x)   np.transpose(x, (1, 0))   np.transpose(t, axes=[2, 0, 1])   np.transpose(t, None)
-np.reshape(x, 6)   np.reshape(x, (3, 2))   np.reshape(x, (3, -1), 'F')
+np.reshape(x, 6)   np.reshape(x, (3, 2))   np.reshape(x, (3, -1), order='F')
 np.reshape(x, -1, order='C')
 np.ravel(x)   np.ravel(x, 'F')   np.ravel(x, order='F')
 np.swapaxes(t, 0, 2)   np.swapaxes(t, axis1=0, axis2=-1)
@@ -411,7 +412,7 @@ np.einsum(x, [1, 0])   np.einsum(x, (0, 1), z, (1, 2), (2, 0))   np.einsum(v, [0
 np.einsum(t, [..., 0], [0, ...])   np.einsum(x, [..., 0], v, [0])   np.einsum(x[:, :2], [3, 3])
 np.einsum(x, [0, 26])   np.einsum(x, [30, 5])   np.einsum(x, [0, 1], z, [1, 2], optimize=True)
 np.einsum('ij,ij->ij', x[:, :1], y)   np.einsum('ij,j->ij', x[:, :1], v)
-   np.einsum('i,ii->', w[:1], x[:, :2])
+np.einsum('i,ii->', w[:1], x[:, :2])
 """
 
 

@@ -265,11 +265,12 @@ def _folded_labels(picture: Picture) -> dict[int, list[str]]:
     """Write for folded boxes their scope, how many nodes they hold, and what goes in and out."""
     enters: defaultdict[int, set[int]] = defaultdict(set)
     leaves: defaultdict[int, set[int]] = defaultdict(set)
+    boxes = picture.boxes.tolist()
     for tail, head in _crossing(picture).tolist():
-        enters[picture.boxes[head]].add(tail)
-        leaves[picture.boxes[tail]].add(tail)
+        enters[boxes[head]].add(tail)
+        leaves[boxes[tail]].add(tail)
     for item in picture.outputs:
-        leaves[picture.boxes[item]].add(item)
+        leaves[boxes[item]].add(item)
     sizes = np.bincount(picture.boxes)
     return {
         box: [
@@ -279,7 +280,7 @@ def _folded_labels(picture: Picture) -> dict[int, list[str]]:
             *_listed(picture, "out", leaves[box]),
         ]
         for box, scope in picture.folded.items()
-        if picture.boxes[box] == box
+        if boxes[box] == box
     }
 
 
