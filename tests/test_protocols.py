@@ -149,7 +149,8 @@ t[:1, :, :1].squeeze((0, 2))   t[:1].squeeze(axis=0)
 x.clip(1, 2)   x.clip(V, 2)   x.clip(1)   x.clip(max=1.2)   x.clip(min=1.2)
 x.clip(v, None)   x.clip(None, v)   x.clip(1, max=2)
 x.dot(v)   x.dot(V)   x.dot(2)   v.dot(v)   x.dot(t[0])
-x.copy()   x.astype(float)   x.astype('float64')   x.astype(complex)
+x.copy()   x.astype(float)   x.astype('float64')   x.astype(complex)   x.astype(float, copy=False)
+x.conj()   x.conjugate()   x.real   x.imag   (x * 1j).real   (x * 1j).imag   (x * 1j).conj()
 """
 
 
@@ -201,6 +202,8 @@ np.add.reduce(x, axis=(0, 1), keepdims=True)   np.multiply.reduce(x)   np.multip
 np.maximum.reduce(x)   np.minimum.reduce(x, axis=1)   np.maximum.reduce(x, -1, keepdims=True)
 np.outer(v, w)   np.outer(x, [1, 2])   np.outer(2.0, v)   np.outer(X, v)
 np.power(x, 2)   np.square(x)   np.hypot(x, v)   np.float_power(x, 2)
+(-x) ** 2   (-x) ** 3   (-x) ** COUNTS   (-x) ** -2.0   (-s) ** 3   (x - v) ** 2   np.power(-x, 3)
+np.add(x, v, out=None)   np.sum(x, out=None)   np.imag(x)
 sum(v)   sum([x, y])   np.exp(x,)
 np.exp(-np.square(x - v) / 2).sum(axis=1) @ w   np.tanh(x @ z + w).mean()
 """

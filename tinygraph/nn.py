@@ -41,12 +41,12 @@ def _linear(x: Any, w: Any, b: Any) -> Any:
 @op(_linear)
 def linear(g: Any, out: Any, x: Any, w: Any, b: Any) -> Rule:
     if g.ndim == 2 and b.ndim == 1:
-        return lambda: g.dot(w), lambda: g.T.dot(x), lambda: g.sum(axis=0)
+        return lambda: np.dot(g, w), lambda: np.dot(g.T, x), lambda: g.sum(axis=0)
 
     def for_w() -> Any:
-        return g.reshape(-1, w.shape[0]).T.dot(x.reshape(-1, w.shape[1]))
+        return np.dot(g.reshape(-1, w.shape[0]).T, x.reshape(-1, w.shape[1]))
 
-    return lambda: g.dot(w), for_w, g
+    return lambda: np.dot(g, w), for_w, g
 
 
 def _sigmoid(x: Any) -> Any:

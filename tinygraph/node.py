@@ -47,7 +47,13 @@ def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_para
     else:
         node.forward_fn = op.forward
         node.backward_fn = op.rule
-    value = node.forward_fn(*values)
+    try:
+        value = node.forward_fn(*values)
+    except (TypeError, ValueError) as error:
+        error.add_note(
+            f"in tinygraph's {op.name} of shapes {', '.join(map(str, map(np.shape, values)))}"
+        )
+        raise
     node._value = value if value.__class__ is ndarray else as_value(value, op)
     recording, node.scope, _ = get_state()
     if recording:
@@ -132,7 +138,7 @@ def call(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     if op is not None:
         if function.__class__ is np.ufunc and not kwargs:
             return record(op, args)
-        inputs, params = op.bind(args, kwargs)
+        inputs, params = op.signature.bind(args, kwargs)
         return record(op, inputs, params)
     if function in COMPOSED:
         return COMPOSED[function](*args, **kwargs)
@@ -317,6 +323,16 @@ class Node(Traced):
         return call(np.swapaxes, (self, -1, -2), _no_params)
 
     @property
+    def real(self) -> Any:
+        """The real part."""
+        return call(np.real, (self,), _no_params)
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return call(np.imag, (self,), _no_params)
+
+    @property
     def params(self) -> dict[str, Any]:
         """The static parameters (axis, keepdims, ...) over which the two closures close."""
         return dict(getattr(self.forward_fn, "keywords", _no_params))
@@ -494,6 +510,7 @@ class Node(Traced):
     swapaxes = _method(np.swapaxes)
     squeeze = _method(np.squeeze)
     clip = _method(np.clip)
+    conj = conjugate = _method(np.conjugate)
     dot = _method(np.dot)
     argmax = _method(np.argmax)
     argmin = _method(np.argmin)
@@ -515,8 +532,11 @@ class Node(Traced):
         """Give the elements along one axis."""
         return call(np.ravel, (self, order), _no_params)
 
-    def astype(self, dtype: Any) -> Any:
-        """Give the node in another floating or complex dtype, or plain values in others."""
+    def astype(self, dtype: Any, *, copy: bool = True) -> Any:
+        """Give the node in another floating or complex dtype, or plain values in others.
+
+        A node's value does not change, so that `copy` makes no difference.
+        """
         if np.dtype(dtype).kind not in "fc":
             return self._value.astype(dtype)
         from tinygraph.rules import shape

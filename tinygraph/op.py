@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property, wraps
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygraph import buffer
+from tinygraph.signature import Signature
 
 Function = Callable[..., Any]
 Domain = tuple[float, float]
@@ -56,8 +56,8 @@ class Op:
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         for x in inputs:
             if isinstance(x, Traced):
-                if len(inputs) not in self._arities:
-                    self._check_count(inputs, params)
+                if len(inputs) != self.signature.input_count:
+                    self.signature.check_count(len(inputs), params)
                 return x.record(self, inputs, params)
         for key, x in params.items():
             if isinstance(x, Traced):
@@ -71,79 +71,13 @@ class Op:
             f"are static: pass node.value if no gradient is to flow"
         )
 
-    def _check_count(self, inputs: tuple[Any, ...], params: Mapping[str, Any]) -> None:
-        names = [p.name for p in self._rule_parameters if p.kind is not p.KEYWORD_ONLY]
-        expected = len([name for name in names if name not in params])
-        if not self._takes_sequence and len(inputs) != expected:
-            raise TypeError(
-                f"{self.name}: got {len(inputs)} inputs, but its derivative rule takes "
-                f"{self._input_count}; parameters go by keyword"
-            )
-
-    @cached_property
-    def _arities(self) -> range:
-        """The numbers of inputs that are right without a look at the parameters."""
-        return (
-            range(1, 1 << 60)
-            if self._takes_sequence
-            else range(self._input_count, self._input_count + 1)
-        )
-
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
     @cached_property
-    def _rule_parameters(self) -> list[inspect.Parameter]:
-        parameters = list(inspect.signature(self.rule).parameters.values())
-        named = [p.kind is not p.VAR_POSITIONAL for p in parameters[:2]]
-        return parameters[sum(named) if all(named[:1]) else 0 :]
-
-    @cached_property
-    def _takes_sequence(self) -> bool:
-        return any(p.kind is p.VAR_POSITIONAL for p in self._rule_parameters)
-
-    @cached_property
-    def _input_count(self) -> int:
-        if self._takes_sequence:
-            return 1
-        return sum(
-            p.kind is not p.KEYWORD_ONLY and p.default is p.empty for p in self._rule_parameters
-        )
-
-    @cached_property
-    def _param_names(self) -> list[str]:
-        return [p.name for p in self._rule_parameters if p.kind is not p.VAR_POSITIONAL][
-            0 if self._takes_sequence else self._input_count :
-        ]
-
-    @cached_property
-    def _call_defaults(self) -> dict[str, Any]:
-        """The parameters of the NumPy function in their order, with their defaults."""
-        try:
-            parameters = inspect.signature(self.function).parameters.values()
-        except ValueError:
-            return dict.fromkeys(["", *[""] * (self._input_count - 1), *self._param_names])
-        return {p.name: p.default for p in parameters}
-
-    def bind(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Tell the inputs of a call in NumPy's form from its parameters."""
-        count = self._input_count
-        params = dict(kwargs)
-        if len(args) != count:
-            names = list(self._call_defaults)
-            params.update(zip(names[count:], args[count:], strict=False))
-            args = (*args[:count], *(params.pop(name) for name in names[len(args) : count]))
-        for name in [name for name in params if name not in self._param_names]:
-            default = self._call_defaults.get(name, params)
-            if params.pop(name) is not default:
-                raise TypeError(
-                    f"{self.name} of a Node got the argument {name!r}, which its derivative rule "
-                    f"does not know; it knows {', '.join(self._param_names) or 'none'}: leave "
-                    f"{name!r} out, or give the function another rule with tg.op"
-                )
-        return (tuple(args[0]) if self._takes_sequence else args), params
+    def signature(self) -> Signature:
+        """How calls name inputs and parameters."""
+        return Signature(self.name, self.function, self.rule)
 
 
 def op(

@@ -213,7 +213,11 @@ def test_a_result_may_be_plain_numpy_that_has_no_rule_where_prime_is_given():
     assert gradient(Rounded(), x).tolist() == [[1, 1]]
 
 
-@pytest.mark.parametrize("given_as", [StaticCube, StaticCube(), Cube, Cube()], ids=repr)
+@pytest.mark.parametrize(
+    "given_as",
+    [StaticCube, StaticCube(), Cube, Cube()],
+    ids=["static class", "static", "class", "instance"],
+)
 def test_a_class_or_instance_with_or_without_the_base_serves(given_as):
     activation = make_activation(given_as)
     x = np.array([0.5, -2.0])

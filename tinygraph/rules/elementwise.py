@@ -144,12 +144,15 @@ def arctanh(g: Any, out: Any, x: Any) -> Rule:
 
 @op(np.logaddexp)
 def logaddexp(g: Any, out: Any, x: Any, y: Any) -> Rule:
-    return lambda: g * np.exp(x - out), lambda: g * np.exp(y - out)
+    # Where both are -inf, x - out would be NaN; any finite number in place of out gives 0.
+    total = np.where(out == -np.inf, 0, out)
+    return lambda: g * np.exp(x - total), lambda: g * np.exp(y - total)
 
 
 @op(np.logaddexp2)
 def logaddexp2(g: Any, out: Any, x: Any, y: Any) -> Rule:
-    return lambda: g * np.exp2(x - out), lambda: g * np.exp2(y - out)
+    total = np.where(out == -np.inf, 0, out)
+    return lambda: g * np.exp2(x - total), lambda: g * np.exp2(y - total)
 
 
 @op(np.deg2rad)
@@ -176,6 +179,9 @@ def fabs(g: Any, out: Any, x: Any) -> Rule:
 
 @op(np.sign)
 def sign(g: Any, out: Any, x: Any) -> Rule:
+    if x.dtype.kind == "c":
+        size = np.absolute(x)
+        return ((g - np.conjugate(g * out * out)) / (2 * size + (size == 0)) * (size != 0),)
     return (None,)
 
 

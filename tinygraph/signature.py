@@ -1,0 +1,68 @@
+"""Which arguments of a call are inputs and which parameters, as the derivative rule names them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from typing import Any
+
+
+class Signature:
+    """The inputs and parameters of an op: what its rule takes after `g` and `out`.
+
+    Inputs are positional and have no default; a rule with *arrays belongs to a function that takes
+    a sequence of them. The rest are parameters, and have the defaults of the function itself.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any], rule: Callable[..., Any]) -> None:
+        taken = list(inspect.signature(rule).parameters.values())
+        taken = taken[2:] if all(p.kind is not p.VAR_POSITIONAL for p in taken[:2]) else taken
+        self.name = name
+        self.function = function
+        self.takes_sequence = any(p.kind is p.VAR_POSITIONAL for p in taken)
+        self.positional = [p.name for p in taken if p.kind is p.POSITIONAL_OR_KEYWORD]
+        inputs = [p for p in taken if p.kind is not p.KEYWORD_ONLY and p.default is p.empty]
+        self.input_count = 1 if self.takes_sequence else len(inputs)
+        self.parameters = [p.name for p in taken if p not in inputs]
+
+    def check_count(self, got: int, params: Collection[str]) -> None:
+        """Refuse another number of inputs than the rule takes beside `params`."""
+        expected = len([name for name in self.positional if name not in params])
+        if not self.takes_sequence and got != expected:
+            raise TypeError(
+                f"{self.name}: got {got} inputs, but its derivative rule takes {self.input_count}; "
+                f"parameters go by keyword"
+            )
+
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give the inputs, and the parameters that are no defaults, of a call of the function."""
+        params = dict(kwargs)
+        count = self.input_count
+        if params or len(args) != count:
+            defaults = self.defaults
+            names = list(defaults)
+            params.update(zip(names[count:], args[count:], strict=False))
+            args = (*args[:count], *(params.pop(name) for name in names[len(args) : count]))
+            params = {name: x for name, x in params.items() if x is not defaults.get(name, params)}
+        for name in params:
+            if name not in self.parameters:
+                raise TypeError(
+                    f"{self.name} of a Node got the argument {name!r}, which its derivative rule "
+                    f"does not know; it knows {', '.join(self.parameters) or 'none'}: leave "
+                    f"{name!r} out, or give the function another rule with tg.op"
+                )
+        return (tuple(args[0]) if self.takes_sequence else args), params
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """Give the names of the function's arguments in their order, with their defaults."""
+        try:
+            arguments = inspect.signature(self.function).parameters.values()
+        except ValueError:
+            # A function in C may not tell; its rule then lists the parameters in their order.
+            unnamed = [f"input {number}" for number in range(self.input_count)]
+            return dict.fromkeys([*unnamed, *self.parameters], self)
+        return {p.name: p.default for p in arguments}
