@@ -228,10 +228,11 @@ class NeuralNetwork:
         that this network has; numbers are cast to its dtype. Nothing is changed unless the whole
         file is good, else it is a ValueError.
         """
-        stored = storage.read(path, self.activations)
+        content = storage.load(path, self.activations)
         try:
+            stored = storage.interpret(content, self.activations)
             self._adopt(stored.layers, stored.activations, stored.weights, stored.biases)
-        except (TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} holds no network that fits together: {error}") from error
         self.loss_name = stored.loss
 

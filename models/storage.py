@@ -55,31 +55,34 @@ def to_tree(network: Any) -> dict[str, Any]:
     }
 
 
-def read(path: Any, own: Sequence[Activation] = ()) -> Stored:
-    """Read a network's file; activations that are not known by name are looked for in `own`."""
+def load(path: Any, own: Sequence[Activation]) -> Any:
+    """Read what a file holds: the tree that `to_tree` made, or the older project's pickles."""
     with Path(path).open("rb") as file:
         start = file.read(9)
-    # Safetensors begins with the length of its header, of which any byte may look like a pickle's.
-    is_saved = start[4:] == b"\0\0\0\0{"
-    if start[:1] in (b"\x80", b"(", b"]", b"}") and not is_saved:
-        return read_old(path, own)
-    return from_tree(tg.load(path), path, own)
+        # Safetensors begins with the length of its header, which may look like any pickle.
+        is_saved = start[4:] == b"\0\0\0\0{"
+        if is_saved or start[:1] not in (b"\x80", b"(", b"]", b"}"):
+            return tg.load(path)
+        file.seek(0)
+        classes = {**KNOWN, **{type(activation).__name__: type(activation) for activation in own}}
+        found = load_pickles(file, what=str(path), classes=classes)
+    return found[0] if len(found) == 1 else found
 
 
-def from_tree(tree: Any, path: Any, own: Sequence[Activation]) -> Stored:
-    """Give what a tree that `to_tree` made holds."""
-    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
-        raise ValueError(f"{path}: expected a network's file ({FORMAT!r}), got another tree")
+def interpret(content: Any, own: Sequence[Activation]) -> Stored:
+    """Give the network that `load` read; its own activations are looked for among `own`."""
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return interpret_old(content)
     return Stored(
-        layers=tree["layers"],
-        activations=[find_activation(stored, path, own) for stored in tree["activations"]],
-        weights=tree["weights"],
-        biases=tree["biases"],
-        loss=find_loss(tree["loss"]),
+        layers=content["layers"],
+        activations=[find_activation(stored, own) for stored in content["activations"]],
+        weights=content["weights"],
+        biases=content["biases"],
+        loss=find_loss(content["loss"]),
     )
 
 
-def find_activation(stored: dict[str, Any], path: Any, own: Sequence[Activation]) -> Activation:
+def find_activation(stored: dict[str, Any], own: Sequence[Activation]) -> Activation:
     """Give the activation that `describe` described: one of `own`, or a known one made anew."""
     for activation in own:
         if describe(activation) == stored:
@@ -87,57 +90,31 @@ def find_activation(stored: dict[str, Any], path: Any, own: Sequence[Activation]
     name, parameters = stored["name"], stored["parameters"]
     if not stored["known"] or name not in KNOWN:
         raise ValueError(
-            f"{path} uses the activation {name}({parameters}), which is neither a known one nor "
-            f"one of this network's; restore into a network that was made with it"
+            f"the activation {name}({parameters}) is neither a known one nor one of this "
+            f"network's; restore into a network that was made with it"
         )
-    return make_known(KNOWN[name], parameters, path)
+    return KNOWN[name](**parameters)
 
 
-def make_known(cls: type[Activation], parameters: dict[str, float], path: Any) -> Activation:
-    """Make a known activation with the parameters that a file gives."""
-    try:
-        return cls(**parameters)
-    except TypeError as error:
-        raise ValueError(f"{path}: activation {cls.__name__} with {parameters}: {error}") from error
+def interpret_old(content: Any) -> Stored:
+    """Give the network of the older project, which has no format of its own to be known by.
 
-
-def read_old(path: Any, own: Sequence[Activation]) -> Stored:
-    """Read the older project's file: a pickle of layers, weights, biases and activations.
-
-    They may be a dict, one sequence in that order, or four pickles one after another.
+    The parts may be in a dict, in one sequence, or in four pickles one after another.
     """
-    classes = {**KNOWN, **{type(a).__name__: type(a) for a in own}}
-    with Path(path).open("rb") as file:
-        found = load_pickles(file, what=str(path), classes=classes)
-    content = found[0] if len(found) == 1 else found
     if isinstance(content, dict):
         content = [content.get(field) for field in OLD_FIELDS]
-    if (
-        not isinstance(content, list | tuple)
-        or len(content) != 4
-        or any(c is None for c in content)
-    ):
+    parts = content if isinstance(content, list | tuple) else []
+    if len(parts) != 4 or not all(isinstance(x, list | tuple | np.ndarray) for x in parts):
         raise ValueError(
-            f"{path}: expected a pickle of {', '.join(OLD_FIELDS)}, in a dict or in that order"
+            f"expected what NeuralNetwork.save writes, or a pickle of lists: "
+            f"{', '.join(OLD_FIELDS)}, in a dict or in that order"
         )
-    if not all(isinstance(part, list | tuple | np.ndarray) for part in content):
-        kinds = ", ".join(type(part).__name__ for part in content)
-        raise ValueError(f"{path}: expected {', '.join(OLD_FIELDS)} as lists, got {kinds}")
-    layers, weights, biases, activations = content
-    return Stored(
-        layers=list(layers),
-        activations=[old_activation(activation, path) for activation in activations],
-        weights=list(weights),
-        biases=list(biases),
-        loss=DEFAULT,
-    )
+    layers, weights, biases, activations = map(list, parts)
+    return Stored(layers, [old_activation(x) for x in activations], weights, biases, DEFAULT)
 
 
-def old_activation(found: Any, path: Any) -> Activation:
+def old_activation(found: Any) -> Activation:
     """Give the activation that the older project pickled: a class, or an instance with numbers."""
     if type(found) in KNOWN.values():
-        return make_known(type(found), found.parameters(), path)
-    try:
-        return make_activation(found)
-    except TypeError as error:
-        raise ValueError(f"{path}: {error}") from error
+        return type(found)(**found.parameters())
+    return make_activation(found)

@@ -1,13 +1,17 @@
 """A small tensor graph that differentiates NumPy code."""
 
+from typing import TYPE_CHECKING, Any
+
 from tinygraph import nn, optim, rules  # noqa: F401
 from tinygraph.gradcheck import GradientError, gradcheck
-from tinygraph.io import load, save
 from tinygraph.node import Node
 from tinygraph.op import op
 from tinygraph.render import render
 from tinygraph.state import no_grad, scope
 from tinygraph.transforms import grad, value_and_grad, vjp
+
+if TYPE_CHECKING:
+    from tinygraph.io import load, save
 
 __all__ = [
     "GradientError",
@@ -25,3 +29,12 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `save` and `load` when they are first used: they need much of the standard library."""
+    if name in ("load", "save"):
+        from tinygraph import io
+
+        return getattr(io, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,14 +24,17 @@ def freeze(array: Array) -> Array:
     Read-only arrays are taken as they are. A large one that was frozen before, and has not
     changed since, shares that copy: a loop that uses one constant keeps it once.
     """
-    if not array.flags.writeable and not _is_writeable(array.base):
+    writeable = array.flags.writeable
+    if writeable and array.nbytes < SMALL:
+        return array.copy("K")
+    if not writeable and not _is_writeable(array.base):
         return array
     if array.nbytes < SMALL or array.dtype.itemsize not in _bit_types:
-        return array.copy()
+        return array.copy("K")
     key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
     copy = _copies.get(key)
     if copy is None or not _same_bits(copy, array):
-        copy = array.copy()
+        copy = array.copy("K")
         copy.flags.writeable = False
         _copies[key] = copy
     return copy

@@ -23,22 +23,21 @@ _no_params: dict[str, Any] = {}
 def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_params) -> Node:
     """Compute `op` on `inputs`, Nodes and constants, and give the node that remembers it."""
     values = []
+    kept = []
     requires_grad = replaced = False
     for x in inputs:
         if x.__class__ is Node:
             if x.requires_grad:
                 requires_grad = True
             values.append(x._value)
-        elif x.__class__ in _immutable:
-            values.append(x)
         else:
-            kept = constant(x, op)
-            if kept is not x:
+            if x.__class__ not in _immutable:
                 replaced = True
-            values.append(kept)
+                x = buffer.freeze(x) if x.__class__ is ndarray else constant(x, op)
+            values.append(x)
+        kept.append(x)
     if replaced:
-        pairs = zip(inputs, values, strict=True)
-        inputs = tuple([x if x.__class__ is Node else value for x, value in pairs])
+        inputs = tuple(kept)
     node: Node = new_object(Node)
     if params:
         params = {key: static(op, key, x) for key, x in params.items()}
@@ -79,8 +78,6 @@ _immutable = frozenset({float, int, complex, bool, np.float64, np.float32})
 
 def constant(x: Any, op: Op) -> Any:
     """Give `x` as a constant input of `op`, out of reach of the caller's later writes."""
-    if x.__class__ is ndarray:
-        return buffer.freeze(x)
     if isinstance(x, np.generic):
         return x
     refuse_masked(x, op.name)

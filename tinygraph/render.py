@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sysconfig
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby, takewhile
-from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -366,6 +362,9 @@ def _printable(what: Any, limit: int = 80) -> str:
 
 def find_layout_engine() -> str | None:
     """Find `dot`, or else the executable of the PyPI package graphviz-pure; None without."""
+    import shutil
+    import sysconfig
+
     from graphviz.backend import dot_command
 
     # A virtual environment's scripts are often not on PATH when its python is run by its path.
@@ -389,7 +388,9 @@ def _layout_engine(file_format: str) -> Iterator[None]:
             "no layout engine for pictures was found: install one with `pip install "
             "tinygraph[render]`, or Graphviz with its `dot` on PATH; .source needs none"
         )
-    if Path(executable).stem == "graphviz-pure":
+    if "graphviz-pure" in os.path.basename(executable):
+        import subprocess
+
         answer = subprocess.run([executable, "-T?"], capture_output=True, text=True, check=False)
         formats = answer.stderr.partition("Use one of:")[2].split()
         if formats and file_format not in formats:
@@ -417,7 +418,7 @@ def _digraph_class() -> Any:
                 return super().pipe(format, **options)
 
         def render(self, filename: Any = None, **options: Any) -> Any:
-            suffix = Path(options.get("outfile") or "").suffix[1:].lower()
+            suffix = os.path.splitext(options.get("outfile") or "")[1][1:].lower()
             with _layout_engine(options.get("format") or suffix or self.format):
                 return super().render(filename, **options)
 

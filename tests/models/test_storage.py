@@ -109,7 +109,7 @@ def test_an_own_activation_with_other_numbers_or_unknown_is_refused(kind, tmp_pa
     make_network([kind(2), "relu"]).save(tmp_path / "net")
     for other in (make_network([kind(3), "relu"], seed=1), make_network(seed=1)):
         before = state_of(other)
-        message = rf"net uses the activation {kind.__name__}\(.*2.*\), which is neither a known one"
+        message = rf"/net .* the activation {kind.__name__}\(.*2.*\) is neither a known one"
         with pytest.raises(ValueError, match=message):
             other.restore(tmp_path / "net")
         assert state_of(other) == before
@@ -119,7 +119,7 @@ def test_an_own_activation_is_not_mistaken_for_the_known_one_of_its_name(tmp_pat
     own = type("Sigmoid", (Activation,), {"result": lambda self, x: np.tanh(x) / 3})
     network = make_network([own(), "relu"])
     network.save(tmp_path / "net")
-    with pytest.raises(ValueError, match="uses the activation Sigmoid"):
+    with pytest.raises(ValueError, match="the activation Sigmoid"):
         make_network([Sigmoid(), "relu"]).restore(tmp_path / "net")
     restored = make_network([own(), "relu"], seed=1)
     restored.restore(tmp_path / "net")
@@ -241,8 +241,8 @@ strange.alpha = 0.3
     [
         ({"weights": old_content()["weights"][:1]}, "weights: expected 2 arrays"),
         ({"weights": old_content()["weights"][::-1]}, r"weights\[0\]: expected numbers of shape"),
-        ({"weights": 3}, "as lists, got list, int"),
-        ({"weights": None}, "expected a pickle of layers, weights, biases, activations"),
+        ({"weights": 3}, "a pickle of lists: layers, weights, biases, activations"),
+        ({"weights": None}, "a pickle of lists: layers, weights, biases, activations"),
         ({"layers": [3, 4, 2.5]}, "layers: expected two positive whole sizes"),
         ({"layers": [3]}, "layers: expected two positive whole sizes"),
         ({"layers": ["a", {}]}, "layers: expected two positive whole sizes"),
@@ -252,7 +252,7 @@ strange.alpha = 0.3
         ({"activations": [Tanh()]}, "3 layers need 2"),
         ({"activations": [Tanh(), 7]}, "activation 7: expected an Activation"),
         ({"activations": [Tanh(), "swish"]}, "unknown activation 'swish'"),
-        ({"activations": [Tanh(), strange]}, "LeakyRelu with .*alpha"),
+        ({"activations": [Tanh(), strange]}, "LeakyRelu.*alpha"),
     ],
     ids=str,
 )
@@ -272,7 +272,7 @@ def test_an_old_pickle_that_does_not_fit_is_refused_and_nothing_is_changed(
 def test_a_pickle_of_something_else_is_refused(content, tmp_path):
     path = tmp_path / "old.pkl"
     path.write_bytes(pickle.dumps(content))
-    with pytest.raises(ValueError, match=r"old\.pkl: expected a pickle of layers, weights"):
+    with pytest.raises(ValueError, match=r"old\.pkl .* a pickle of lists: layers, weights"):
         make_network().restore(path)
 
 
@@ -296,7 +296,7 @@ def test_a_hostile_pickle_is_refused_and_not_executed(protocol, tmp_path):
     ):
         data = pickle.dumps(content, protocol)
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=r"old\.pkl (is refused|is damaged)"):
+        with pytest.raises(ValueError, match=r"old\.pkl is refused"):
             network.restore(path)
         assert not trap.exists()
     pickle.loads(data)
@@ -313,7 +313,7 @@ def test_a_truncated_file_is_refused_and_nothing_is_changed(old, share, tmp_path
     path.write_bytes(content[: int(share * len(content))])
     network = make_network(seed=1)
     before = state_of(network)
-    with pytest.raises(ValueError, match=r"/file (is truncated|is damaged)"):
+    with pytest.raises(ValueError, match=r"/file is (truncated|damaged|refused)"):
         network.restore(path)
     assert state_of(network) == before
 
@@ -330,7 +330,9 @@ def test_a_file_of_another_kind_is_refused_and_nothing_is_changed(tmp_path):
             network.restore(path)
     for tree in ({}, [1, 2], {"layers": [3, 2]}, {"format": "tinygraph network 9"}):
         tg.save(path, tree)
-        with pytest.raises(ValueError, match="/file: expected a network's file"):
+        with pytest.raises(
+            ValueError, match=r"/file holds no network .* expected what NeuralNetwork\.save writes"
+        ):
             network.restore(path)
     with pytest.raises(FileNotFoundError, match="missing"):
         network.restore(tmp_path / "missing")
