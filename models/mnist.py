@@ -42,12 +42,12 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--loss", choices=LOSSES, default="cross_entropy", help="what to minimise")
     parse.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="how to minimise it")
     parse.add_argument(
-        "--learning-rate", type=positive_number, default=0.003, help="the first step's"
+        "--learning-rate", type=positive_number, default=0.005, help="the first step's"
     )
     parse.add_argument(
         "--schedule", choices=("constant", "cosine"), default="cosine", help="of the learning rate"
     )
-    parse.add_argument("--epochs", type=whole_number, default=20, help="passes over the data")
+    parse.add_argument("--epochs", type=whole_number, default=15, help="passes over the data")
     parse.add_argument("--batch-size", type=whole_number, default=32, help="samples a step")
     parse.add_argument("--regular", type=float, default=0.0, help="weight of the L2 term")
     parse.add_argument("--seed", type=int, default=0, help="of the first weights and the shuffling")

@@ -6,12 +6,14 @@ import math
 import os
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import tinygraph as tg
@@ -28,6 +30,9 @@ Array = np.ndarray[Any, Any]
 History = dict[str, list[float]]
 
 CHECKPOINT_FORMAT = "tinygraph checkpoint 1"
+
+SMALL_PRODUCT = 1 << 25
+"""Multiplications in a matrix product below which a second BLAS thread gains nothing."""
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "sgd": tg.optim.SGD,
@@ -138,7 +143,9 @@ def train(network: Any, data: Any, settings: Settings) -> History:
         for epoch in range(len(history["loss"]) + 1, settings.epochs + 1):
             # Overflow that matters ends in an error that says where it was.
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-                results = {"loss": run_epoch(network, optimizer, x, y, epoch, settings)}
+                with few_threads(network, settings.batch_size):
+                    loss = run_epoch(network, optimizer, x, y, epoch, settings)
+                results = {"loss": loss}
                 if test:
                     results["accuracy"] = network.eval(test)
             for name, result in results.items():
@@ -156,6 +163,18 @@ def train(network: Any, data: Any, settings: Settings) -> History:
     if settings.save is not None:
         network.save(settings.save)
     return history
+
+
+def few_threads(network: Any, batch_size: int) -> Any:
+    """Keep BLAS to one thread inside, where products are too small to gain by more.
+
+    Its threads wait for each other in a busy loop: beside another program on the same cores a
+    small product then takes up to a hundred times as long.
+    """
+    largest = max(a * b for a, b in zip(network.layers, network.layers[1:], strict=False))
+    if batch_size * largest > SMALL_PRODUCT:
+        return nullcontext()
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def run_epoch(
