@@ -10,11 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":
-    # More threads make steps of this size a tenth quicker at best, and a hundred times slower
-    # where they have to wait for cores that others use.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 import numpy as np
 
 import tinygraph as tg

@@ -61,7 +61,7 @@ def load(path: Any, own: Sequence[Activation]) -> Any:
         start = file.read(9)
         # Safetensors begins with the length of its header, which may look like any pickle.
         is_saved = start[4:] == b"\0\0\0\0{"
-        if is_saved or start[:1] not in (b"\x80", b"(", b"]", b"}"):
+        if is_saved or start[:1] not in (b"\x80", b"(", b"]", b"}", b"c"):
             return tg.load(path)
         file.seek(0)
         classes = {**KNOWN, **{type(activation).__name__: type(activation) for activation in own}}

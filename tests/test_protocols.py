@@ -317,6 +317,28 @@ def test_any_index_reads_and_writes_what_numpy_does(data: st.DataObject, shape: 
     assert_same_bits(x.value, array)
 
 
+@given(call=samples.writes())
+def test_updates_spread_values_over_the_index(call: samples.Call) -> None:
+    array, values = call.inputs
+    index = call.params["index"]
+    spread = np.broadcast_to(values, array[index].shape)
+    written, added = array.copy(), array.copy()
+    written[index] = spread
+    np.add.at(added, index, spread)
+    x = tg.Node(array)
+    assert_same_bits(x.at[index].set(values).value, written)
+    np.testing.assert_allclose(x.at[index].add(values).value, added, rtol=1e-14)
+
+
+def test_values_are_spread_over_an_index_that_repeats() -> None:
+    """NumPy's add.at of 2.1 and 2.4 reads past the end of such values."""
+    index = np.zeros((2, 3), dtype=int)
+    for repeated in [np.ones(3), np.ones((2, 1)), np.ones(()), np.ones((1, 3))]:
+        x = tg.Node(np.zeros(1))
+        assert x.at[index].add(repeated).tolist() == [6]
+        assert x.at[index,].add(repeated).tolist() == [6]
+
+
 UPDATES = """
 x.at[0].set(v)   x.at[0].set(0)   x.at[:, 1].set(w)   X_NODE.at[1].set(v)
 x.at[0].add(v)   x.at[MASK].add(s)   x.at[[0, 0]].add(v)   x.at[..., I].add(w[:, None])

@@ -71,7 +71,8 @@ def _put_add(x: Any, y: Any, *, index: Any) -> Any:
     if names_elements_once(index):
         out[index] += y
     else:
-        np.add.at(out, index, y)
+        # NumPy's add.at reads beyond the end of values that it has to broadcast.
+        np.add.at(out, index, np.broadcast_to(y, out[index].shape))
     return out
 
 
