@@ -74,10 +74,13 @@ def with_dtype(call: Call, dtype: Any) -> Call:
 
 
 def as_complex(call: Call, seed: int) -> Call:
-    """Add imaginary parts, too small to reach branch cuts, to the first input and to some."""
+    """Add imaginary parts to the first input and to some.
+
+    They are too small to reach branch cuts, and keep away from 0, where abs and sign are steep.
+    """
     generator = np.random.default_rng(seed)
     inputs = [
-        x + 1j * generator.uniform(-0.4, 0.4, x.shape)
+        x + 1j * generator.uniform(0.2, 0.4, x.shape) * generator.choice([-1, 1], x.shape)
         if is_inexact(x) and (i == 0 or generator.random() < 0.7)
         else x
         for i, x in enumerate(call.inputs)

@@ -206,10 +206,11 @@ def test_a_pickle_of_the_older_project_is_restored(instances, form, protocol, tm
 )
 def test_old_pickles_may_hold_other_containers(change, tmp_path):
     content = {**old_content(), **change}
-    (tmp_path / "old").write_bytes(old_pickle(content))
-    restored = make_network(seed=1)
-    restored.restore(tmp_path / "old")
-    assert_agree(restored, expected_network(content))
+    for form, protocol in (("dict", 2), ("in a row", 0)):
+        (tmp_path / "old").write_bytes(old_pickle(content, form, protocol))
+        restored = make_network(seed=1)
+        restored.restore(tmp_path / "old")
+        assert_agree(restored, expected_network(content))
 
 
 def test_an_old_instance_without_its_numbers_gets_the_usual_ones(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import tinygraph as tg
 from models.activation import Activation, Tanh
@@ -238,6 +239,20 @@ def test_every_form_of_data_trains_alike_and_is_left_alone():
     assert x.flags.writeable
     assert y.flags.writeable
     np.testing.assert_array_equal(x, make_data(10)[0])
+
+
+def threads_of_blas():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_small_products_keep_blas_to_one_thread_for_as_long_as_they_last():
+    seen = []
+    with threadpool_limits(2, user_api="blas"):
+        before = threads_of_blas()
+        train(make_network([Watched(lambda x: seen.append(threads_of_blas())), "tanh"]), epochs=1)
+        assert threads_of_blas() == before
+    assert before
+    assert {threads for found in seen for threads in found} == {1}
 
 
 REFUSED = {
