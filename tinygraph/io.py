@@ -1,8 +1,8 @@
 """Save a tree of arrays to one file and load it back, executing nothing.
 
 The file is a safetensors file. Each array is a tensor named by its path, such as "weights.0". The
-rest of the tree is JSON in the metadata, where an object is a dict and an array starts with a word
-that says what it stands for:
+rest of the tree is JSON in the metadata, behind a checksum (CRC-32) of all. In it an object is a
+dict, and an array starts with a word that says what it stands for:
 
     ["list", *items]    ["array", dtype, *shape]    ["int", hexadecimal]
     ["tuple", *items]   ["scalar", dtype]           ["float", "nan", "inf" or "-inf"]
@@ -27,7 +27,6 @@ Spec = Any
 MAX_DEPTH = 100
 DTYPES = {np.dtype(order + code).str for order in "<>" for code in "?bhiqBHIQefdFD"}
 STRUCTURE_KEY = "tinygraph"
-CHECKSUM_KEY = "tinygraph.crc32"
 # JSON keeps integers of any size, but other readers of it take them for float64.
 LARGEST_PLAIN_INT = 2**53
 JSON_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -54,7 +53,8 @@ def save(path: str | os.PathLike[str], tree: object) -> None:
     checksum = zlib.crc32(text.encode())
     for tensor in tensors.values():
         checksum = zlib.crc32(tensor.data, checksum)
-    metadata = {STRUCTURE_KEY: text, CHECKSUM_KEY: f"{checksum:08x}"}
+    # One entry, since safetensors writes several in any order: equal trees give equal files.
+    metadata = {STRUCTURE_KEY: f"{checksum:08x} {text}"}
     try:
         content = safetensors.numpy.save(tensors, metadata)
     except safetensors.SafetensorError as error:
@@ -219,13 +219,13 @@ def _read(file: Any) -> tuple[Spec, Any]:
         raise ValueError(
             f"its metadata has no {STRUCTURE_KEY!r} (safetensors.numpy.load_file reads such files)"
         )
-    text = metadata[STRUCTURE_KEY]
+    checksum, _, text = metadata[STRUCTURE_KEY].partition(" ")
     structure = _parse(text)
     reader = _TensorReader(file, zlib.crc32(text.encode()))
     tree = _decode(structure, (), reader)
     if reader.unread:
         raise ValueError(f"it has tensors outside its structure: {sorted(reader.unread)}")
-    if metadata.get(CHECKSUM_KEY) != f"{reader.checksum:08x}":
+    if checksum != f"{reader.checksum:08x}":
         raise ValueError("its checksum differs, so some bytes changed after it was saved")
     return structure, tree
 

@@ -53,8 +53,9 @@ def test_the_command_trains_tests_saves_restores_and_draws(tmp_path):
     restored = NeuralNetwork([1, 1], ["relu"])
     restored.restore("net.pkl")
     assert restored.layers == [784, 100, 50, 10]
-    test = load_data(path="digits")[2]
+    _, validation, test = load_data(path="digits")
     assert f"{restored.eval(test):.2%}" == f"{accuracy:.2f}%"
+    assert epochs[-1].endswith(f"accuracy {restored.eval(validation):.4f}")
 
 
 def test_every_option_reaches_the_training(tmp_path):
