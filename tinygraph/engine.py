@@ -174,9 +174,10 @@ def backward_into_leaves(output: Node, cotangent: Any, create_graph: bool) -> No
         leaf, gradient = gradients.popitem()
         if leaf.grad is not None:
             gradient = leaf.grad + gradient
-        if create_graph or isinstance(gradient, Node):
-            is_node = isinstance(gradient, Node)
-            leaf.grad = gradient if is_node else Node(gradient, requires_grad=False)
+        if gradient.__class__ is Node:
+            leaf.grad = gradient
+        elif create_graph:
+            leaf.grad = Node(gradient, requires_grad=False)
         elif (
             gradient.__class__ is not np.ndarray
             or gradient.base is not None
