@@ -371,8 +371,10 @@ class Node(Traced):
         return self._value.tolist()
 
     @property
-    def at(self) -> At:
+    def at(self) -> Any:
         """Functional updates: node.at[index].set(values) and node.at[index].add(values)."""
+        from tinygraph.rules.indexing import At
+
         return At(self)
 
     record = staticmethod(record)
@@ -550,46 +552,6 @@ class Node(Traced):
 _power = _binary(np.power)
 _operands = frozenset({Node, ndarray, float, int})
 _operand_types = (Node, ndarray, np.generic, int, float, complex, list, tuple)
-
-
-class At:
-    """An index into a node, for functional updates."""
-
-    __slots__ = ("index", "node")
-
-    def __init__(self, node: Node, index: Any = ...) -> None:
-        self.node = node
-        self.index = index
-
-    def __getitem__(self, index: Any) -> At:
-        return At(self.node, _static_index(index))
-
-    def get(self) -> Any:
-        """Give the elements at the index."""
-        return self._record("getitem", self.node)
-
-    def set(self, values: Any) -> Any:
-        """Give the node with `values` in place of the elements at the index."""
-        return self._record("put", self.node, values)
-
-    def add(self, values: Any) -> Any:
-        """Give the node with `values` added to the elements at the index; repeated ones add up."""
-        return self._record("put_add", self.node, values)
-
-    def _record(self, name: str, *inputs: Any) -> Any:
-        from tinygraph.rules import indexing
-
-        return record(getattr(indexing, name), inputs, {"index": self.index})
-
-
-def _static_index(index: Any) -> Any:
-    if isinstance(index, tuple):
-        return tuple(_static_index(part) for part in index)
-    if isinstance(index, Node):
-        index = index.value
-    if isinstance(index, list):
-        index = np.asarray(index) if index else np.empty(0, dtype=np.intp)
-    return buffer.freeze(index) if isinstance(index, ndarray) else index
 
 
 _reductions: dict[tuple[np.ufunc, str], Function] = {

@@ -29,6 +29,8 @@ class Traced:
 
     __slots__ = ()
 
+    value: Any
+
     @staticmethod
     def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any]) -> Any:
         """Make the node of `op` on `inputs`."""

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.op import op
+from tinygraph import buffer
+from tinygraph.op import Traced, op
 
 Rule = tuple[Any, ...]
 
@@ -79,3 +80,39 @@ def _put_add(x: Any, y: Any, *, index: Any) -> Any:
 @op(_put_add)
 def put_add(g: Any, out: Any, x: Any, y: Any, *, index: Any) -> Rule:
     return g, lambda: g[index]
+
+
+class At:
+    """An index into a node, for functional updates."""
+
+    __slots__ = ("index", "node")
+
+    def __init__(self, node: Any, index: Any = ...) -> None:
+        self.node = node
+        self.index = index
+
+    def __getitem__(self, index: Any) -> "At":
+        return At(self.node, static_index(index))
+
+    def get(self) -> Any:
+        """Give the elements at the index."""
+        return getitem(self.node, index=self.index)
+
+    def set(self, values: Any) -> Any:
+        """Give the node with `values` in place of the elements at the index."""
+        return put(self.node, values, index=self.index)
+
+    def add(self, values: Any) -> Any:
+        """Give the node with `values` added to the elements at the index; repeated ones add up."""
+        return put_add(self.node, values, index=self.index)
+
+
+def static_index(index: Any) -> Any:
+    """Give an index out of reach of the caller's later writes, with values in place of Nodes."""
+    if isinstance(index, tuple):
+        return tuple(static_index(part) for part in index)
+    if isinstance(index, Traced):
+        index = np.asarray(index.value)
+    if isinstance(index, list):
+        index = np.asarray(index) if index else np.empty(0, dtype=np.intp)
+    return buffer.freeze(index) if isinstance(index, np.ndarray) else index
