@@ -721,7 +721,7 @@ assert done
 
 
 def test_a_deep_chain_needs_no_stack():
-    """Do all with room for 60 Python calls and a megabyte of C's, of which CPython 3.13 needs most."""
+    """Do all with room for 60 Python calls and a megabyte of C's: CPython 3.13 needs most of it."""
     done = subprocess.run([sys.executable, "-c", DEEP], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
