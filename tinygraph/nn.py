@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygraph.node import Node
 from tinygraph.op import op
+from tinygraph.rules.elementwise import finite_below
 from tinygraph.rules.reduction import Axis, keep
 
 Rule = tuple[Any, ...]
@@ -136,8 +137,7 @@ def _logsumexp(x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
 @op(_logsumexp)
 def logsumexp(g: Any, out: Any, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Rule:
     out = keep(out, x, axis)
-    # Where all are -inf, x - out would be NaN; any finite number in place of out gives 0.
-    return (keep(g, x, axis) * np.exp(x - np.where(out == -np.inf, 0, out)),)
+    return (keep(g, x, axis) * np.exp(x - finite_below(out)),)
 
 
 def _samples(x: Any) -> int:

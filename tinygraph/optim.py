@@ -280,8 +280,9 @@ class AdamW(Adam):
         epsilon: float = 1e-8,
         weight_decay: float = 1e-2,
     ) -> None:
-        options = {"betas": betas, "epsilon": epsilon, "weight_decay": weight_decay}
-        Optimizer.__init__(self, parameters, learning_rate, **options)
+        super().__init__(
+            parameters, learning_rate, betas=betas, epsilon=epsilon, weight_decay=weight_decay
+        )
 
 
 class RMSprop(Optimizer):

@@ -142,16 +142,23 @@ def arctanh(g: Any, out: Any, x: Any) -> Rule:
     return (g / (1 - np.square(x)),)
 
 
+def finite_below(total: Any) -> Any:
+    """Give 0 in place of -inf, the log of a sum of nothing.
+
+    There x - total would be NaN; exp(x) less any finite number is the 0 that it has to be.
+    """
+    return np.where(total == -np.inf, 0, total)
+
+
 @op(np.logaddexp)
 def logaddexp(g: Any, out: Any, x: Any, y: Any) -> Rule:
-    # Where both are -inf, x - out would be NaN; any finite number in place of out gives 0.
-    total = np.where(out == -np.inf, 0, out)
+    total = finite_below(out)
     return lambda: g * np.exp(x - total), lambda: g * np.exp(y - total)
 
 
 @op(np.logaddexp2)
 def logaddexp2(g: Any, out: Any, x: Any, y: Any) -> Rule:
-    total = np.where(out == -np.inf, 0, out)
+    total = finite_below(out)
     return lambda: g * np.exp2(x - total), lambda: g * np.exp2(y - total)
 
 

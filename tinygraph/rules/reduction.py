@@ -103,6 +103,11 @@ amax = op(np.amax, forward=max_.forward)(extremum)
 amin = op(np.amin, forward=min_.forward)(extremum)
 
 
+def freedom(x: Any, axis: Axis, ddof: float, correction: float) -> float:
+    """Count the terms, less what `ddof`, or `correction` as it is also called, takes off."""
+    return max(terms(x, axis) - (ddof or correction), 0)
+
+
 def deviation(x: Any, axis: Axis) -> Any:
     """Give the distance of every element from the mean."""
     away = x - np.mean(x, axis=axis, keepdims=True)
@@ -121,8 +126,8 @@ def var(
     keepdims: bool = False,
     correction: float = 0,
 ) -> Rule:
-    freedom = max(terms(x, axis) - (ddof or correction), 0)
-    return (keep(g * 2 / freedom, x, axis) * deviation(x, axis),)
+    scale = g * 2 / freedom(x, axis, ddof, correction)
+    return (keep(scale, x, axis) * deviation(x, axis),)
 
 
 @op(np.std)
@@ -137,6 +142,5 @@ def std(
     keepdims: bool = False,
     correction: float = 0,
 ) -> Rule:
-    freedom = max(terms(x, axis) - (ddof or correction), 0)
-    scale = g / (freedom * (out + (out == 0)))
+    scale = g / (freedom(x, axis, ddof, correction) * (out + (out == 0)))
     return (keep(scale, x, axis) * deviation(x, axis),)
