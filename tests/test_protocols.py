@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 
 import tinygraph as tg
-from tests import samples
 from tests.numeric import assert_gradients, numeric_vjp
+from tests.samples import drawing, indexing
 from tests.test_rules import assert_same_bits, random_like
 
 SHAPES = {"s": (), "v": (3,), "w": (2,), "x": (2, 3), "y": (2, 3), "z": (3, 2), "t": (2, 3, 4)}
@@ -302,9 +302,9 @@ def test_a_node_of_whole_numbers_is_an_index(expression: str) -> None:
     assert_same_bits(out.value, compute(expression, {**VALUES, "INDEX": index.value}))
 
 
-@given(data=st.data(), shape=samples.shapes_of())
+@given(data=st.data(), shape=drawing.shapes_of())
 def test_any_index_reads_and_writes_what_numpy_does(data: st.DataObject, shape: Any) -> None:
-    index = data.draw(samples.indices(shape))
+    index = data.draw(indexing.indices(shape))
     array = np.arange(float(np.prod(shape))).reshape(shape)
     x = tg.Node(array)
     assert_same_bits(x[index].value, array[index])
@@ -317,8 +317,8 @@ def test_any_index_reads_and_writes_what_numpy_does(data: st.DataObject, shape: 
     assert_same_bits(x.value, array)
 
 
-@given(call=samples.writes())
-def test_updates_spread_values_over_the_index(call: samples.Call) -> None:
+@given(call=indexing.writes())
+def test_updates_spread_values_over_the_index(call: drawing.Call) -> None:
     array, values = call.inputs
     index = call.params["index"]
     spread = np.broadcast_to(values, array[index].shape)
@@ -467,7 +467,7 @@ def einsum_calls(draw: st.DrawFn) -> tuple[str, tuple[np.ndarray, ...]]:
         if "..." in subscripts:
             output.insert(draw(st.integers(0, len(output))), "...")
         subscripts += "->" + "".join(output)
-    return subscripts, samples.draw_arrays(draw, shapes)
+    return subscripts, drawing.draw_arrays(draw, shapes)
 
 
 @given(call=einsum_calls(), optimize=st.booleans())

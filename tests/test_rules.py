@@ -12,31 +12,24 @@ from hypothesis import strategies as st
 
 import tinygraph as tg
 from tests.numeric import Estimate, assert_gradients, numeric_vjp
-from tests.samples import Call, all_ops, calls_of, is_elementwise
+from tests.samples import (
+    ALWAYS_FLOAT64,
+    FIRST_DTYPE,
+    FORMS,
+    OF_SEQUENCES,
+    REAL_ONLY,
+    STEPS,
+    all_ops,
+    calls_of,
+    is_elementwise,
+)
+from tests.samples.drawing import Call
 from tinygraph import engine, nn
 from tinygraph.op import Op, is_dispatched
 from tinygraph.rules.indexing import getitem, put
 
 OPS = all_ops()
-CONSTANT_BY_PIECES = {"sign", "floor", "ceil", "trunc", "rint", "floor_divide"}
-NO_GRADIENT_OF_REALS = CONSTANT_BY_PIECES | {"imag"}
-ALWAYS_FLOAT64 = {"float_power"}
-COMPUTE_IN_FIRST_DTYPE = {"put", "put_add", "cross_entropy"}
-OF_SEQUENCES = {"concatenate", "stack"}
-REAL_ONLY = {
-    "arctan2", "binary_cross_entropy_with_logits", "cbrt", "ceil", "deg2rad", "fabs", "floor",
-    "floor_divide", "fmod", "hypot", "logaddexp", "logaddexp2", "rad2deg", "remainder", "softplus",
-    "trunc",
-}  # fmt: skip
-PLAIN_FORMS: dict[str, Callable[..., Any]] = {
-    "clip": np.clip,
-    "where": np.where,
-    "getitem": lambda x, index: x[index],
-    "astype": lambda x, dtype: x.astype(dtype),
-    "einsum": lambda *operands, labels, **params: np.einsum(
-        f"{','.join(labels[0])}->{labels[1]}", *operands, **params
-    ),
-}
+NO_GRADIENT_OF_REALS = STEPS | {"imag"}
 
 every_op = pytest.mark.parametrize("op", OPS.values(), ids=OPS.keys())
 every_smooth_op = pytest.mark.parametrize(
@@ -102,7 +95,7 @@ def random_like(out: Any, seed: int) -> np.ndarray:
 
 def plain_call(op: Op, inputs: list[Any], params: dict[str, Any]) -> Any:
     """Call the function that users write for the op."""
-    function = op.function if is_dispatched(op.function) else PLAIN_FORMS.get(op.name, op)
+    function = op.function if is_dispatched(op.function) else FORMS.get(op.name, op)
     return function(inputs, **params) if op.name in OF_SEQUENCES else function(*inputs, **params)
 
 
@@ -111,7 +104,7 @@ def takes_mixed_dtypes(op: Op) -> bool:
     parameters = list(inspect.signature(op.rule).parameters.values())[2:]
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     several = len(positional) > 1 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return several and op.name not in COMPUTE_IN_FIRST_DTYPE
+    return several and op.name not in FIRST_DTYPE
 
 
 def to_integers(x: np.ndarray) -> np.ndarray:
@@ -185,7 +178,7 @@ def assert_first_derivatives(op: Op, call: Call, seed: int) -> None:
     assert_gradients(pullback(cotangent), numeric_vjp(f, variables, cotangent))
 
 
-@pytest.mark.parametrize("name", sorted(CONSTANT_BY_PIECES))
+@pytest.mark.parametrize("name", sorted(STEPS))
 @given(data=st.data(), seed=seeds)
 def test_steps_have_gradient_zero(name: str, data: st.DataObject, seed: int) -> None:
     gradients = gradients_by_backward(OPS[name], data.draw(calls_of(OPS[name])), seed)

@@ -37,8 +37,14 @@ def topological_order(outputs: Iterable[Node], since: int = 0) -> list[Node]:
 
 
 def forward(output: Node) -> None:
-    """Evaluate every node below `output` again, from the values that the leaves have now."""
-    for node in topological_order([output]):
+    """Evaluate every node below `output` again, from the values that the leaves have now.
+
+    Refused where values were read while the graph was made: what came of them (a branch, a mask,
+    an index) is not part of the graph, and may be another for new values.
+    """
+    order = topological_order([output])
+    refuse_read(order)
+    for node in order:
         if node.forward_fn is not None:
             values = [x._value if x.__class__ is Node else x for x in node.inputs]
             node._value = as_value(node.forward_fn(*values), node.op)
@@ -234,6 +240,20 @@ def refuse_changed(node: Node, x: Node) -> None:
         f"derivative there is lost; call forward() on the output before backward, or compute it "
         f"again"
     )
+
+
+def refuse_read(order: list[Node]) -> None:
+    """Refuse to evaluate nodes again that were made after a value since changed had been read."""
+    changed = [x for x in order if x.op is None and x.read_at and x.stamp > order[-1].stamp]
+    for x in changed:
+        for node in order:
+            if node.op is not None and node.made_at > x.read_at:
+                raise ValueError(
+                    f"forward: {x._describe()} has another value, but {node._describe()} was made "
+                    f"after the old one had been read (compared, sorted by, used as an index, "
+                    f"...), and what came of that is not in the graph; compute the expression "
+                    f"again, or read node.value where new values make no difference"
+                )
 
 
 def refuse_partials(node: Node, partials: Any) -> None:

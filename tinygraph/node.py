@@ -11,12 +11,13 @@ import numpy as np
 
 from tinygraph import buffer
 from tinygraph.buffer import Array
-from tinygraph.op import COMPOSED, CONSTANT, OPS, Function, Op, Traced, describe
+from tinygraph.bundle import Bundle
+from tinygraph.op import COMPOSED, CONSTANT, OF_SHAPES, OPS, Function, Op, Traced, describe
 from tinygraph.state import get_state
 
 ndarray = np.ndarray
 new_object = object.__new__
-next_stamp = count().__next__
+next_stamp = count(1).__next__
 _no_params: dict[str, Any] = {}
 
 
@@ -62,8 +63,28 @@ def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_para
     else:
         forget(node)
     node.grad = node.name = None
-    node.stamp = next_stamp()
+    node.read_at = 0
+    node.made_at = node.stamp = next_stamp()
     return node
+
+
+def read(x: Any) -> Any:
+    """Give `x` with values for Nodes, for a plain result which the graph cannot evaluate again.
+
+    Every node below is marked with the time, so that `forward` can tell what was made afterwards.
+    """
+    if isinstance(x, list | tuple):
+        return type(x)(read(part) for part in x)
+    if isinstance(x, dict):
+        return {key: read(part) for key, part in x.items()}
+    now = next_stamp()
+    stack = [x]
+    while stack:
+        node = stack.pop()
+        if node.__class__ is Node and not node.read_at:
+            node.read_at = now
+            stack.extend(node.inputs)
+    return values_of(x)
 
 
 def static(op: Op, key: str, x: Any) -> Any:
@@ -101,7 +122,7 @@ def refuse_masked(x: Any, what: str) -> None:
 
 def as_value(value: Any, op: Op | None) -> Any:
     """Give what a forward function returned as an array or a NumPy scalar."""
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic | Bundle):
         return value
     value = np.asarray(value)
     if value.dtype.kind not in "biufc":
@@ -116,6 +137,7 @@ def forget(node: Node) -> None:
     node.inputs = ()
     node.forward_fn = node.backward_fn = None
     node.requires_grad = False
+    node.read_at = 0
 
 
 def values_of(tree: Any) -> Any:
@@ -140,6 +162,8 @@ def call(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     if function in COMPOSED:
         return COMPOSED[function](*args, **kwargs)
     if function in CONSTANT:
+        return function(*read(args), **read(dict(kwargs)))
+    if function in OF_SHAPES:
         return function(*values_of(args), **values_of(dict(kwargs)))
     name = describe(function)
     raise TypeError(
@@ -177,7 +201,7 @@ def _comparison(ufunc: np.ufunc) -> Callable[[Node, Any], Any]:
     def operator(self: Node, other: Any) -> Any:
         if not isinstance(other, _operand_types):
             return NotImplemented
-        return ufunc(self._value, values_of(other))
+        return ufunc(*read((self, other)))
 
     return operator
 
@@ -222,8 +246,10 @@ class Node(Traced):
         "forward_fn",
         "grad",
         "inputs",
+        "made_at",
         "name",
         "op",
+        "read_at",
         "requires_grad",
         "scope",
         "stamp",
@@ -239,6 +265,8 @@ class Node(Traced):
     name: str | None
     scope: tuple[str, ...]
     stamp: int
+    made_at: int
+    read_at: int
 
     def __init__(
         self, array_like: Any, requires_grad: bool = True, name: str | None = None
@@ -262,12 +290,16 @@ class Node(Traced):
         self.name = name
         self.grad = None
         self.scope = get_state().scope
-        self.stamp = next_stamp()
+        self.made_at = self.stamp = next_stamp()
 
     @property
     def value(self) -> Array:
         """The value, read-only; of a leaf it may be replaced by one of the same shape."""
-        return buffer.read_only(self._value)
+        value: Any = self._value
+        if value.__class__ is not Bundle:
+            value = buffer.read_only(value)
+        result: Array = value
+        return result
 
     @value.setter
     def value(self, array_like: Any) -> None:
@@ -359,7 +391,7 @@ class Node(Traced):
         node.grad = None
         node.name = self.name
         node.scope = get_state().scope
-        node.stamp = next_stamp()
+        node.made_at = node.stamp = next_stamp()
         return node
 
     def item(self) -> Any:
@@ -439,6 +471,10 @@ class Node(Traced):
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
+        if self._value.__class__ is Bundle:
+            from tinygraph.rules.parts import parts
+
+            return iter(parts(self))
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, element: Any) -> bool:

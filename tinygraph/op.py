@@ -23,6 +23,9 @@ COMPOSED: dict[Function, Function] = {}
 CONSTANT: set[Function] = set()
 """NumPy functions that do not depend smoothly on values: of Nodes they give plain arrays."""
 
+OF_SHAPES: set[Function] = set()
+"""NumPy functions that look at shapes and dtypes alone: of Nodes they give plain results."""
+
 
 class Traced:
     """What an op records instead of computing: the base of Node."""

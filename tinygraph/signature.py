@@ -12,7 +12,8 @@ class Signature:
     """The inputs and parameters of an op: what its rule takes after `g` and `out`.
 
     Inputs are positional and have no default; a rule with *arrays belongs to a function that takes
-    a sequence of them. The rest are parameters, and have the defaults of the function itself.
+    a sequence of them. The rest are parameters, and have the defaults of the function itself; a
+    rule with **params takes all that the function has.
     """
 
     def __init__(self, name: str, function: Callable[..., Any], rule: Callable[..., Any]) -> None:
@@ -22,9 +23,13 @@ class Signature:
         self.function = function
         self.takes_sequence = any(p.kind is p.VAR_POSITIONAL for p in taken)
         self.positional = [p.name for p in taken if p.kind is p.POSITIONAL_OR_KEYWORD]
-        inputs = [p for p in taken if p.kind is not p.KEYWORD_ONLY and p.default is p.empty]
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in taken)
+        named = [p for p in taken if p.kind is not p.VAR_KEYWORD]
+        inputs = [p for p in named if p.kind is not p.KEYWORD_ONLY and p.default is p.empty]
         self.input_count = 1 if self.takes_sequence else len(inputs)
-        self.parameters = [p.name for p in taken if p not in inputs]
+        self.parameters = [p.name for p in named if p not in inputs]
+        if takes_all:
+            self.parameters += list(self.defaults)[self.input_count :]
 
     def check_count(self, got: int, params: Collection[str]) -> None:
         """Refuse another number of inputs than the rule takes beside `params`."""

@@ -5,6 +5,7 @@ from tinygraph.rules import (  # noqa: F401
     constant,
     elementwise,
     indexing,
+    parts,
     products,
     reduction,
     selection,

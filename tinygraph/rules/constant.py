@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinygraph.op import CONSTANT
+from tinygraph.op import CONSTANT, OF_SHAPES
 
 CONSTANT.update(
     {
@@ -26,8 +26,6 @@ CONSTANT.update(
         np.array_equiv,
         np.iscomplex,
         np.isreal,
-        np.iscomplexobj,
-        np.isrealobj,
         np.all,
         np.any,
         np.argmax,
@@ -39,6 +37,14 @@ CONSTANT.update(
         np.nonzero,
         np.flatnonzero,
         np.count_nonzero,
+        np.array_repr,
+        np.array_str,
+        np.array2string,
+    }
+)
+
+OF_SHAPES.update(
+    {
         np.shape,
         np.ndim,
         np.size,
@@ -51,8 +57,7 @@ CONSTANT.update(
         np.common_type,
         np.shares_memory,
         np.may_share_memory,
-        np.array_repr,
-        np.array_str,
-        np.array2string,
+        np.iscomplexobj,
+        np.isrealobj,
     }
 )

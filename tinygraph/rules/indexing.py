@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygraph import buffer
+from tinygraph.node import read
 from tinygraph.op import Traced, op
 
 Rule = tuple[Any, ...]
@@ -112,7 +113,7 @@ def static_index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(static_index(part) for part in index)
     if isinstance(index, Traced):
-        index = np.asarray(index.value)
+        index = np.asarray(read(index))
     if isinstance(index, list):
         index = np.asarray(index) if index else np.empty(0, dtype=np.intp)
     return buffer.freeze(index) if isinstance(index, np.ndarray) else index

@@ -1,0 +1,36 @@
+"""The rule of taking one of several results, and what gives the results of an op as a tuple."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygraph.bundle import Bundle
+from tinygraph.node import read
+from tinygraph.op import Traced, op
+
+Rule = tuple[Any, ...]
+
+
+def _part(x: Bundle, *, number: int) -> Any:
+    return x.parts[number]
+
+
+@op(_part)
+def part(g: Any, out: Any, x: Any, *, number: int) -> Rule:
+    like = x.value if isinstance(x, Traced) else x
+    others = [None] * len(like.parts)
+    return (Bundle([*others[:number], g, *others[number + 1 :]], like),)
+
+
+def parts(x: Any) -> tuple[Any, ...]:
+    """Give the results of an op that made the Bundle `x`, or a node of one, as a tuple.
+
+    What has no derivative, numbers of other dtypes than floating and complex, is a plain array.
+    """
+    if isinstance(x, Bundle):
+        return x.parts
+    values = enumerate(x.value.parts)
+    return tuple(
+        part(x, number=i) if value.dtype.kind in "fc" else np.array(read(x).parts[i])
+        for i, value in values
+    )
