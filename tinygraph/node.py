@@ -165,6 +165,10 @@ def call(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         return function(*read(args), **read(dict(kwargs)))
     if function in OF_SHAPES:
         return function(*values_of(args), **values_of(dict(kwargs)))
+    from tinygraph import rules
+
+    if rules.import_late(function):
+        return call(function, args, kwargs)
     name = describe(function)
     raise TypeError(
         f"{name} of a Node: tinygraph has no derivative rule for it; write it with functions that "
