@@ -601,3 +601,227 @@ def test_no_node_is_left_when_a_pullback_goes():
         assert new_nodes() == 0
     finally:
         gc.enable()
+
+
+# Forward mode and products with second derivatives
+
+MATRIX = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]])
+POINT, DIRECTION = np.array([0.3, -0.7, 1.1]), np.array([1.0, 0.5, -2.0])
+
+
+def bent(x: Any) -> Any:
+    return np.tanh(MATRIX @ x) * np.sum(x**2)
+
+
+def test_a_tangent_is_the_derivative_along_a_direction():
+    out, tangent = tg.jvp(bent, (POINT,), (DIRECTION,))
+    np.testing.assert_array_equal(out, bent(POINT), strict=True)
+    h = 1e-6
+    expected = (bent(POINT + h * DIRECTION) - bent(POINT - h * DIRECTION)) / (2 * h)
+    np.testing.assert_allclose(tangent, expected, atol=1e-8)
+    assert type(tangent) is np.ndarray
+
+
+@given(st.integers(0, 99))
+def test_pushing_and_pulling_are_transposes(seed):
+    generator = np.random.default_rng(seed)
+    tree = {"w": generator.normal(size=(2, 3)), "x": [generator.normal(size=3), 2.0]}
+    tangents = map_tree(lambda x: generator.normal(size=np.shape(x)), tree)
+
+    def f(tree: Any) -> Any:
+        return np.sin(tree["w"] @ tree["x"][0]) * tree["x"][1], (np.sum(tree["w"]), 5.0)
+
+    out, tangent = tg.jvp(f, (tree,), (tangents,))
+    cotangent = map_tree(lambda x: generator.normal(size=np.shape(x)), out)
+    (gradient,) = tg.vjp(f, tree)[1](cotangent)
+    assert tangent[1][1] == 0
+
+    def inner(x: Any, y: Any) -> float:
+        return sum(np.sum(a * b) for a, b in zip(flatten(x)[0], flatten(y)[0], strict=True))
+
+    assert inner(cotangent, tangent) == pytest.approx(inner(gradient, tangents), rel=1e-12)
+
+
+def test_one_argument_needs_no_tuple():
+    assert tg.jvp(np.sin, 0.0, 2.0)[1] == 2.0
+    assert tg.hvp(np.square, 3.0, 1.0) == 2.0
+
+
+@pytest.mark.parametrize("outer", [tg.grad, tg.jacobian])
+def test_a_tangent_is_differentiated_in_reverse(outer):
+    def f(x: Any) -> Any:
+        return np.sum(tg.jvp(bent, (x,), (DIRECTION,))[1])
+
+    _, expected = tg.jvp(tg.grad(lambda x: np.sum(bent(x))), (POINT,), (DIRECTION,))
+    np.testing.assert_allclose(outer(f)(POINT), expected, rtol=1e-12)
+
+
+def test_a_tangent_of_a_tangent():
+    def once(x: Any) -> Any:
+        return tg.jvp(bent, (x,), (DIRECTION,))[1]
+
+    out, tangent = tg.jvp(once, (POINT,), (DIRECTION,))
+    h = 1e-5
+    expected = (once(POINT + h * DIRECTION) - once(POINT - h * DIRECTION)) / (2 * h)
+    np.testing.assert_array_equal(out, once(POINT))
+    np.testing.assert_allclose(tangent, expected, atol=1e-8)
+
+
+def test_a_tangent_is_differentiated_by_the_direction():
+    found = tg.jacobian(lambda v: tg.jvp(bent, (POINT,), (v,))[1])(DIRECTION)
+    np.testing.assert_allclose(found, tg.jacobian(bent)(POINT), rtol=1e-12)
+
+
+def test_results_used_twice_or_given_as_they_came_have_their_tangents():
+    out, tangent = tg.jvp(lambda x, y: (x, y, x, np.shape(x)[0]), (POINT, 2.0), (DIRECTION, 3.0))
+    assert out[3] == 3
+    np.testing.assert_array_equal(tangent[0], DIRECTION)
+    np.testing.assert_array_equal(tangent[2], DIRECTION)
+    assert tangent[1] == 3.0
+    _, tangent = tg.jvp(lambda x, y: x + y, (POINT, 2 * POINT), (DIRECTION, DIRECTION))
+    np.testing.assert_array_equal(tangent, 2 * DIRECTION)
+
+
+def test_a_tangent_keeps_float32():
+    x = POINT.astype(np.float32)
+    assert tg.jvp(np.sin, (x,), (np.ones(3),))[1].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("tangents", "kind", "words"),
+    [
+        ((np.ones(2),), ValueError, r"primals\[0\] has shape \(3,\) and its tangent \(2,\)"),
+        ((1.0,), ValueError, r"primals\[0\] has shape \(3,\) and its tangent \(\)"),
+        ((np.ones(3), 1.0), ValueError, "tangents: expected a tuple of 1, got a tuple of 2"),
+        ((1j * np.ones(3),), TypeError, "values of float64 and its tangent of complex128"),
+    ],
+)
+def test_tangents_of_another_shape_structure_or_kind_are_refused(tangents, kind, words):
+    for transform in (tg.jvp, tg.hvp):
+        with pytest.raises(kind, match=words):
+            transform(lambda x: np.sum(x), (POINT,), tangents)
+
+
+def test_products_with_the_hessian_of_several_arguments():
+    def f(x: Any, tree: Any) -> Any:
+        return np.sum(x**2 * tree["y"]) * tree["s"]
+
+    primals = (POINT, {"y": DIRECTION, "s": 2.0})
+    tangents = (DIRECTION, {"y": POINT, "s": -1.0})
+    product = tg.hvp(f, primals, tangents)
+    _, expected = tg.jvp(tg.grad(f, argnums=(0, 1)), primals, tangents)
+    assert isinstance(product, tuple)
+    np.testing.assert_allclose(product[0], expected[0], rtol=1e-12)
+    for key in "ys":
+        np.testing.assert_allclose(product[1][key], expected[1][key], rtol=1e-12)
+
+
+# More of grad
+
+
+def test_elementwise_derivatives():
+    x = np.array([[0.1, 0.2], [0.3, 0.4]])
+    np.testing.assert_allclose(tg.elementwise_grad(np.tanh)(x), 1 - np.tanh(x) ** 2)
+    second = tg.elementwise_grad(tg.elementwise_grad(np.sin))
+    np.testing.assert_allclose(second(x), -np.sin(x))
+    by_both = tg.elementwise_grad(lambda x, y: x * y**2, argnums=(0, 1))(x, 3.0)
+    np.testing.assert_allclose(by_both[0], np.full((2, 2), 9.0))
+    np.testing.assert_allclose(by_both[1], np.sum(6 * x))
+
+
+def test_auxiliary_results_are_handed_through_outside_the_graph():
+    def f(x: Any) -> Any:
+        return np.sum(x**2), {"double": 2 * x, "text": "as it was", "none": None}
+
+    (value, aux), gradient = tg.value_and_grad(f, has_aux=True)(POINT)
+    assert value == np.sum(POINT**2)
+    assert type(aux["double"]) is np.ndarray
+    assert (aux["text"], aux["none"]) == ("as it was", None)
+    np.testing.assert_array_equal(gradient, 2 * POINT)
+    gradient, aux = tg.grad(f, has_aux=True)(POINT)
+    np.testing.assert_array_equal(gradient, aux["double"])
+    _, pullback, aux = tg.vjp(f, POINT, has_aux=True)
+    np.testing.assert_array_equal(pullback(1.0)[0], aux["double"])
+
+
+def test_auxiliary_results_keep_an_outer_derivative():
+    def f(x: Any) -> Any:
+        _, aux = tg.grad(lambda y: (np.sum(y**2 * x), y * x), has_aux=True)(x)
+        return np.sum(aux)
+
+    np.testing.assert_allclose(tg.grad(f)(POINT), 2 * POINT)
+
+
+@pytest.mark.parametrize("f", [np.sum, lambda x: (np.sum(x), 1, 2), lambda x: [np.sum(x), 1]])
+def test_auxiliary_results_that_are_not_there_are_refused(f):
+    with pytest.raises(TypeError, match=r"has_aux: .* gave .*, expected a tuple \(value, aux\)"):
+        tg.grad(f, has_aux=True)(POINT)
+
+
+def test_an_error_in_a_tree_says_where():
+    with pytest.raises(TypeError) as caught:
+        tg.grad(lambda x, tree: np.sum(x), argnums=(0, 1))(POINT, {"w": [POINT, 3]})
+    assert "as primal[1]['w'][1], to be differentiated by" in caught.value.__notes__
+
+
+def test_stop_gradient_of_a_tree():
+    def f(x: Any) -> Any:
+        fixed = tg.stop_gradient({"x": x, "number": 2.0, "text": "t"})
+        return np.sum(x * fixed["x"] * fixed["number"])
+
+    np.testing.assert_array_equal(tg.grad(f)(POINT), 2 * POINT)
+    np.testing.assert_array_equal(tg.hessian(f)(POINT), np.zeros((3, 3)))
+
+
+def test_forward_sees_through_stop_gradient():
+    x = tg.Node(2.0)
+    y = x * tg.stop_gradient(x)
+    x.value = 3.0
+    assert y.forward().item() == 9.0
+    y.backward()
+    assert x.grad == 3.0
+
+
+# Trees as vectors
+
+
+@given(trees)
+def test_a_tree_becomes_a_vector_and_comes_back(tree):
+    vector, unravel = tg.ravel_tree(tree)
+    assert vector.shape == (sum(leaf.size for leaf in flatten(tree)[0]),)
+    assert_same_tree(unravel(vector), tree)
+
+
+def test_a_vector_of_mixed_dtypes():
+    tree = {"w": np.ones((2, 2), np.float32), "n": np.arange(2), "s": 1.5}
+    vector, unravel = tg.ravel_tree(tree)
+    assert vector.dtype == np.float64
+    back = unravel(vector + 1)
+    assert back["w"].dtype == np.float32
+    assert back["n"].tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"unravel: expected shape \(7,\), got \(6,\)"):
+        unravel(vector[1:])
+
+
+def test_scipy_minimises_over_trees():
+    optimize = pytest.importorskip("scipy.optimize")
+
+    def f(tree: Any) -> Any:
+        return np.sum((tree["w"] - 3.0) ** 2) + (tree["b"] + 1.0) ** 4
+
+    vector, unravel = tg.ravel_tree({"w": np.zeros((2, 2)), "b": 0.5})
+    both = tg.value_and_grad(lambda vector: f(unravel(vector)))
+    found = optimize.minimize(both, vector, jac=True)
+    np.testing.assert_allclose(unravel(found.x)["w"], np.full((2, 2), 3.0), atol=1e-4)
+
+
+def test_gradients_of_each_example_come_from_a_copy_of_the_weights_each():
+    x, w = np.random.default_rng(0).normal(size=(5, 3)), MATRIX.T
+
+    def loss(w: Any, x: Any) -> Any:
+        return np.sum(np.tanh(x[..., None, :] @ w) ** 2)
+
+    copies = np.broadcast_to(w, (5, *w.shape))
+    together = tg.grad(loss)(copies, x)
+    for i in range(5):
+        np.testing.assert_allclose(together[i], tg.grad(loss)(w, x[i]), rtol=1e-13)

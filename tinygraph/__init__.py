@@ -3,12 +3,23 @@
 from typing import TYPE_CHECKING, Any
 
 from tinygraph import nn, optim, rules  # noqa: F401
+from tinygraph.checkpoint import checkpoint
 from tinygraph.gradcheck import GradientError, gradcheck
+from tinygraph.jacobians import hessian, jacobian
 from tinygraph.node import Node
 from tinygraph.op import op
 from tinygraph.render import render
 from tinygraph.state import no_grad, scope
-from tinygraph.transforms import grad, value_and_grad, vjp
+from tinygraph.transforms import (
+    elementwise_grad,
+    grad,
+    hvp,
+    jvp,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
+from tinygraph.tree import ravel_tree
 
 if TYPE_CHECKING:
     from tinygraph.io import load, save
@@ -16,16 +27,24 @@ if TYPE_CHECKING:
 __all__ = [
     "GradientError",
     "Node",
+    "checkpoint",
+    "elementwise_grad",
     "grad",
     "gradcheck",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "load",
     "nn",
     "no_grad",
     "op",
     "optim",
+    "ravel_tree",
     "render",
     "save",
     "scope",
+    "stop_gradient",
     "value_and_grad",
     "vjp",
 ]

@@ -1,3 +1,3 @@
-"""What takes the results of an op apart is tested with the functions that have several."""
+"""Ops that are tested with what uses them: functions with several results, and stop_gradient."""
 
-JOINT = {"part"}
+JOINT = {"part", "stop_gradient"}

@@ -19,6 +19,11 @@ def identity(g: Any, out: Any, x: Any) -> Rule:
     return (g,)
 
 
+@op(_identity, name="stop_gradient")
+def stopped(g: Any, out: Any, x: Any) -> Rule:
+    return (None,)
+
+
 def _astype(x: Any, *, dtype: Any) -> Any:
     return x.astype(dtype)
 
