@@ -471,11 +471,7 @@ REFUSALS = {
         TypeError,
         ["np.add.at", "node.at[index].add(values)"],
     ),
-    "ufunc.accumulate": (np.add.accumulate, TypeError, ["np.add.accumulate", "np.sum"]),
-    "ufunc.reduceat": (lambda x: np.add.reduceat(x, [0]), TypeError, ["np.add.reduceat"]),
-    "reduction without a rule": (np.hypot.reduce, TypeError, ["np.hypot.reduce"]),
-    "where=": (lambda x: np.exp(x, where=[True, False]), TypeError, ["exp", "'where'", "tg.op"]),
-    "dtype=": (lambda x: np.add(x, 1, dtype="f4"), TypeError, ["add", "'dtype'", "leave"]),
+    "signature=": (lambda x: np.exp(x, signature="d->d"), TypeError, ["exp", "'signature'"]),
     "initial=": (lambda x: x.sum(initial=1.0), TypeError, ["sum", "'initial'", "axis, dtype"]),
     "text": (lambda x: np.add(x, "a"), TypeError, ["add", "got str"]),
     "cotangent of another shape": (
@@ -545,8 +541,8 @@ def test_operators_refuse_what_is_no_number(weights):
 
 
 def test_a_node_equals_nothing_that_is_no_number(weights):
-    assert (weights == "a") is False
-    assert (weights != "a") is True
+    assert (weights == "a").tolist() == [False, False]
+    assert (weights != "a").tolist() == [True, True]
     with pytest.raises(TypeError, match="'<' not supported"):
         weights < "a"  # noqa: B015
 

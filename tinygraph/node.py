@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import count
@@ -12,7 +13,18 @@ import numpy as np
 from tinygraph import buffer
 from tinygraph.buffer import Array
 from tinygraph.bundle import Bundle
-from tinygraph.op import COMPOSED, CONSTANT, OF_SHAPES, OPS, Function, Op, Traced, describe
+from tinygraph.op import (
+    COMPOSED,
+    CONSTANT,
+    INSTEAD,
+    OF_SHAPES,
+    OPS,
+    Function,
+    Op,
+    Traced,
+    describe,
+)
+from tinygraph.signature import refuse_out, refuse_unknown_arguments
 from tinygraph.state import get_state
 
 ndarray = np.ndarray
@@ -41,25 +53,31 @@ def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_para
         inputs = tuple(kept)
     node: Node = new_object(Node)
     if params:
-        params = {key: static(op, key, x) for key, x in params.items()}
-        node.forward_fn = partial(op.forward, **params)
+        params = {
+            key: x if x.__class__ in _immutable else static(op, key, x) for key, x in params.items()
+        }
+        forward: Function = partial(op.forward, **params)
         node.backward_fn = partial(op.rule, **params)
     else:
-        node.forward_fn = op.forward
+        forward = op.forward
         node.backward_fn = op.rule
+    node.forward_fn = forward
     try:
-        value = node.forward_fn(*values)
-    except (TypeError, ValueError) as error:
+        value = forward(*values)
+    except Exception as error:
         error.add_note(
             f"in tinygraph's {op.name} of shapes {', '.join(map(str, map(np.shape, values)))}"
         )
         raise
-    node._value = value if value.__class__ is ndarray else as_value(value, op)
+    if value.__class__ is not ndarray:
+        value = as_value(value, op)
+    node._value = value
     recording, node.scope, _ = get_state()
     if recording:
         node.op = op
         node.inputs = inputs
-        node.requires_grad = requires_grad
+        # What a ufunc makes of floating values is floating; others may round, or count.
+        node.requires_grad = requires_grad and (op.is_ufunc or value.dtype.kind in _smooth)
     else:
         forget(node)
     node.grad = node.name = None
@@ -91,10 +109,16 @@ def static(op: Op, key: str, x: Any) -> Any:
     """Give the parameter `key` out of reach of the caller's later writes, and refuse a Node."""
     if x.__class__ is Node:
         raise op.static_error(key)
+    if x.__class__ is list:
+        return [static(op, key, part) for part in x]
     return buffer.freeze(x) if x.__class__ is ndarray else x
 
 
 _immutable = frozenset({float, int, complex, bool, np.float64, np.float32})
+_smooth = frozenset("fcV")
+"""The kinds of dtypes whose values have gradients; that of a Bundle is V."""
+
+_values = (np.generic, Bundle)
 
 
 def constant(x: Any, op: Op) -> Any:
@@ -122,7 +146,7 @@ def refuse_masked(x: Any, what: str) -> None:
 
 def as_value(value: Any, op: Op | None) -> Any:
     """Give what a forward function returned as an array or a NumPy scalar."""
-    if isinstance(value, np.generic | Bundle):
+    if isinstance(value, _values):
         return value
     value = np.asarray(value)
     if value.dtype.kind not in "biufc":
@@ -160,11 +184,20 @@ def call(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         inputs, params = op.signature.bind(args, kwargs)
         return record(op, inputs, params)
     if function in COMPOSED:
-        return COMPOSED[function](*args, **kwargs)
+        try:
+            return COMPOSED[function](*args, **kwargs)
+        except TypeError:
+            refuse_unknown_arguments(function, COMPOSED[function], args, kwargs)
+            raise
     if function in CONSTANT:
         return function(*read(args), **read(dict(kwargs)))
     if function in OF_SHAPES:
         return function(*values_of(args), **values_of(dict(kwargs)))
+    if function in INSTEAD:
+        raise TypeError(
+            f"{describe(function)} with a Node: it writes into an array, and values of Nodes are "
+            f"not changed in place; write {INSTEAD[function]}"
+        )
     from tinygraph import rules
 
     if rules.import_late(function):
@@ -210,8 +243,20 @@ def _comparison(ufunc: np.ufunc) -> Callable[[Node, Any], Any]:
     return operator
 
 
+def _plain(
+    function: Callable[[Any, Any], Any], reflected: bool = False
+) -> Callable[[Node, Any], Any]:
+    def operator(self: Node, other: Any) -> Any:
+        x, y = read((self, other))
+        return function(y, x) if reflected else function(x, y)
+
+    return operator
+
+
 def _method(function: Function) -> Callable[..., Any]:
     def method(self: Node, *args: Any, **kwargs: Any) -> Any:
+        if kwargs and kwargs.pop("out", None) is not None:
+            refuse_out(function.__name__)
         return call(function, (self, *args), kwargs)
 
     method.__doc__ = f"Do as {describe(function)} of this node."
@@ -220,7 +265,9 @@ def _method(function: Function) -> Callable[..., Any]:
 
 def _conversion(convert: Callable[[Any], Any]) -> Callable[[Node], Any]:
     def conversion(self: Node) -> Any:
-        self._refuse_to_leave(f"{convert.__name__}(node)", "node.item()")
+        self._refuse_to_leave(
+            f"{convert.__name__}(node)", "np.stack([...]) in place of array[i] = node, node.item()"
+        )
         return convert(self.value)
 
     return conversion
@@ -344,6 +391,16 @@ class Node(Traced):
         return dtype
 
     @property
+    def itemsize(self) -> int:
+        """The number of bytes of one of the value's elements."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes of the value's elements."""
+        return self.size * self.itemsize
+
+    @property
     def T(self) -> Any:
         """The node with its axes reversed."""
         return call(np.transpose, (self,), _no_params)
@@ -353,7 +410,12 @@ class Node(Traced):
         """The node with its last two axes exchanged."""
         if self.ndim < 2:
             raise ValueError(f"mT: expected at least 2 axes, got shape {self.shape}")
-        return call(np.swapaxes, (self, -1, -2), _no_params)
+        return record(OPS[np.swapaxes], (self,), {"axis1": -1, "axis2": -2})
+
+    @property
+    def flat(self) -> Any:
+        """The elements along one axis, in C's order."""
+        return call(np.ravel, (self,), _no_params)
 
     @property
     def real(self) -> Any:
@@ -398,9 +460,9 @@ class Node(Traced):
         node.made_at = node.stamp = next_stamp()
         return node
 
-    def item(self) -> Any:
-        """Give the one element as a Python number, outside the graph."""
-        return self._value.item()
+    def item(self, *index: Any) -> Any:
+        """Give the one element, or that at an index, as a Python number, outside the graph."""
+        return self._value.item(*index)
 
     def tolist(self) -> Any:
         """Give the elements as nested lists of Python numbers, outside the graph."""
@@ -416,21 +478,29 @@ class Node(Traced):
     record = staticmethod(record)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            return call(ufunc, inputs, kwargs)
         if "out" in kwargs:
-            self._refuse_out(ufunc.__name__)
-        if method != "__call__":
-            return _call_ufunc_method(ufunc, method, inputs, kwargs)
-        return call(ufunc, inputs, kwargs)
+            refuse_out(ufunc.__name__)
+        from tinygraph.rules import ufuncs
+
+        if method == "__call__":
+            return ufuncs.call_with_keywords(ufunc, inputs, kwargs)
+        return ufuncs.call_method(ufunc, method, inputs, kwargs)
 
     def __array_function__(
         self, function: Function, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if kwargs.get("out") is not None:
-            self._refuse_out(function.__name__)
+        if "out" in kwargs and kwargs.pop("out") is not None:
+            refuse_out(function.__name__)
         return call(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        self._refuse_to_leave("np.asarray(node)", "node.value, or np.stack for a list of Nodes")
+        self._refuse_to_leave(
+            "np.asarray(node)",
+            "np.stack([...]) for lists of Nodes and in place of array[i] = node, f(node) or "
+            "np.stack([f(x) for x in node]) for np.vectorize(f)(node), node.value",
+        )
         if copy:
             return np.array(self._value, dtype=dtype)
         return np.asarray(self.value, dtype=dtype, copy=copy)
@@ -441,12 +511,6 @@ class Node(Traced):
                 f"{what} would cut {self._describe()} out of the graph, and its gradient with it; "
                 f"write np's functions (np.exp for math.exp), {instead}, or use tg.no_grad()"
             )
-
-    def _refuse_out(self, name: str) -> NoReturn:
-        raise TypeError(
-            f"{name} with out=: results of Nodes are Nodes and cannot be written into an array; "
-            f"write result = np.{name}(...), and a = a + node instead of a += node"
-        )
 
     def __bool__(self) -> bool:
         if get_state().recording:
@@ -460,6 +524,28 @@ class Node(Traced):
     __int__ = _conversion(int)
     __complex__ = _conversion(complex)
 
+    def __index__(self) -> int:
+        return operator.index(np.asarray(read(self)))
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.op is not None:
+            raise TypeError(
+                f"pickle or deepcopy of {self._describe()}: only leaves can be taken out of their "
+                f"graph; write node.detach() for a leaf of the same value, or node.copy()"
+            )
+        return Node, (self._value, self.requires_grad, self.name), (None, {"grad": self.grad})
+
+    def __getattr__(self, name: str) -> NoReturn:
+        message = f"'Node' object has no attribute {name!r}"
+        if name in _in_place:
+            message += f": values of Nodes are not changed in place; write {_in_place[name]}"
+        elif hasattr(ndarray, name) and not name.startswith("__"):
+            message += f" in the graph; write node.value.{name}"
+        raise AttributeError(message, name=name, obj=self)
+
     def __setitem__(self, index: Any, values: Any) -> NoReturn:
         raise TypeError(
             "node[index] = values: values of Nodes are not changed in place; "
@@ -467,7 +553,9 @@ class Node(Traced):
         )
 
     def __getitem__(self, index: Any) -> Any:
-        return self.at[index].get()
+        from tinygraph.rules.indexing import getitem, static_index
+
+        return record(getitem, (self,), {"index": static_index(index)})
 
     def __len__(self) -> int:
         if not self.shape:
@@ -479,10 +567,12 @@ class Node(Traced):
             from tinygraph.rules.parts import parts
 
             return iter(parts(self))
-        return (self[i] for i in range(len(self)))
+        from tinygraph.rules.joining import subarrays
+
+        return subarrays(self) if len(self) else iter(())
 
     def __contains__(self, element: Any) -> bool:
-        return element in self.value
+        return read(element) in read(self)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
@@ -529,8 +619,31 @@ class Node(Traced):
     __le__ = _comparison(np.less_equal)
     __gt__ = _comparison(np.greater)
     __ge__ = _comparison(np.greater_equal)
-    __eq__ = _comparison(np.equal)
-    __ne__ = _comparison(np.not_equal)
+    __eq__ = _plain(operator.eq)
+    __ne__ = _plain(operator.ne)
+
+    __and__ = _plain(operator.and_)
+    __rand__ = _plain(operator.and_, reflected=True)
+    __or__ = _plain(operator.or_)
+    __ror__ = _plain(operator.or_, reflected=True)
+    __xor__ = _plain(operator.xor)
+    __rxor__ = _plain(operator.xor, reflected=True)
+    __lshift__ = _plain(operator.lshift)
+    __rlshift__ = _plain(operator.lshift, reflected=True)
+    __rshift__ = _plain(operator.rshift)
+    __rrshift__ = _plain(operator.rshift, reflected=True)
+
+    def __invert__(self) -> Any:
+        return np.invert(read(self))
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __round__(self, ndigits: int = 0) -> Any:
+        return call(np.round, (self, ndigits), _no_params)
 
     def __pow__(self, other: Any) -> Any:
         is_short = other.__class__ in (int, float) and other in _scalar_powers
@@ -545,72 +658,91 @@ class Node(Traced):
     min = _method(np.min)
     var = _method(np.var)
     std = _method(np.std)
+    cumsum = _method(np.cumsum)
+    cumprod = _method(np.cumprod)
     ravel = _method(np.ravel)
     swapaxes = _method(np.swapaxes)
     squeeze = _method(np.squeeze)
+    repeat = _method(np.repeat)
+    diagonal = _method(np.diagonal)
+    trace = _method(np.trace)
+    take = _method(np.take)
+    choose = _method(np.choose)
     clip = _method(np.clip)
+    round = _method(np.round)
     conj = conjugate = _method(np.conjugate)
     dot = _method(np.dot)
     argmax = _method(np.argmax)
     argmin = _method(np.argmin)
     argsort = _method(np.argsort)
+    argpartition = _method(np.argpartition)
+    searchsorted = _method(np.searchsorted)
+    nonzero = _method(np.nonzero)
     all = _method(np.all)
     any = _method(np.any)
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """Give the elements in another shape, given as numbers or as a tuple."""
-        target = shape[0] if len(shape) == 1 else shape
-        return call(np.reshape, (self, target), {"order": order} if order != "C" else _no_params)
+        params: dict[str, Any] = {"shape": shape[0] if len(shape) == 1 else shape}
+        if order != "C" or copy is not None:
+            params.update(order=order, copy=copy)
+        return record(OPS[np.reshape], (self,), params)
 
     def transpose(self, *axes: Any) -> Any:
         """Give the node with its axes in another order, reversed without one."""
         order = axes[0] if len(axes) == 1 else axes or None
-        return call(np.transpose, (self, order), _no_params)
+        return record(OPS[np.transpose], (self,), _no_params if order is None else {"axes": order})
 
     def flatten(self, order: str = "C") -> Any:
         """Give the elements along one axis."""
         return call(np.ravel, (self, order), _no_params)
 
-    def astype(self, dtype: Any, *, copy: bool = True) -> Any:
+    def compress(self, condition: Any, axis: int | None = None, out: Any = None) -> Any:
+        """Give the elements, or what is along an axis, where a condition holds."""
+        return call(np.compress, (condition, self, axis, out), _no_params)
+
+    def astype(
+        self,
+        dtype: Any,
+        order: str = "K",
+        casting: Any = "unsafe",
+        subok: bool = True,
+        *,
+        copy: bool = True,
+    ) -> Any:
         """Give the node in another floating or complex dtype, or plain values in others.
 
         A node's value does not change, so that `copy` makes no difference.
         """
+        if casting != "unsafe":
+            # NumPy refuses other dtypes.
+            np.empty(0, self.dtype).astype(dtype, casting=casting)
         if np.dtype(dtype).kind not in "fc":
+            read(self)
             return self._value.astype(dtype)
         from tinygraph.rules import shape
 
         return shape.astype(self, dtype=np.dtype(dtype))
 
-    def copy(self) -> Any:
+    def copy(self, order: str = "C") -> Any:
         """Give another node of the same value."""
         from tinygraph.rules import shape
 
         return shape.identity(self)
 
 
+_in_place = {
+    "byteswap": "node.value.byteswap()",
+    "fill": "np.full_like(node, value)",
+    "partition": "np.partition(node, kth)",
+    "put": "node.at[indices].set(values)",
+    "resize": "np.resize(node, shape)",
+    "setfield": "node.at[index].set(values)",
+    "setflags": "node.value for a read-only array",
+    "sort": "np.sort(node)",
+}
+"""What to write in place of the methods by which an ndarray changes itself."""
+
 _power = _binary(np.power)
 _operands = frozenset({Node, ndarray, float, int})
 _operand_types = (Node, ndarray, np.generic, int, float, complex, list, tuple)
-
-
-_reductions: dict[tuple[np.ufunc, str], Function] = {
-    (np.add, "reduce"): np.sum,
-    (np.multiply, "reduce"): np.prod,
-    (np.maximum, "reduce"): np.max,
-    (np.minimum, "reduce"): np.min,
-}
-
-
-def _call_ufunc_method(
-    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    if (ufunc, method) in _reductions:
-        if len(inputs) == 1:
-            kwargs = {"axis": 0, **kwargs}
-        return call(_reductions[ufunc, method], inputs, kwargs)
-    name = ufunc.__name__
-    raise TypeError(
-        f"np.{name}.{method} of a Node: tinygraph has no derivative rule for it; "
-        f"write np.{name} with broadcasting, node.at[index].add(values), or np.sum and np.prod"
-    )

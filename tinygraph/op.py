@@ -26,6 +26,9 @@ CONSTANT: set[Function] = set()
 OF_SHAPES: set[Function] = set()
 """NumPy functions that look at shapes and dtypes alone: of Nodes they give plain results."""
 
+INSTEAD: dict[Function, str] = {}
+"""What to write instead of NumPy functions that cannot take Nodes, since they write in place."""
+
 
 class Traced:
     """What an op records instead of computing: the base of Node."""
@@ -56,6 +59,7 @@ class Op:
         self.rule = guarded(rule)
         self.name = name
         self.domain = domain
+        self.is_ufunc = isinstance(function, np.ufunc)
         self.__doc__ = function.__doc__
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
@@ -173,5 +177,8 @@ def is_dispatched(function: Function) -> bool:
 
 def describe(function: Function) -> str:
     """Give a NumPy function's name as users write it."""
-    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
-    return f"{module}.{getattr(function, '__name__', function)}"
+    name = getattr(function, "__name__", str(function))
+    # Ufuncs may not tell where they are from.
+    home = "numpy" if getattr(np, name, None) is function else "scipy.special"
+    module = getattr(function, "__module__", None) or home
+    return f"{module.replace('numpy', 'np', 1)}.{name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 
 class Signature:
@@ -44,22 +44,26 @@ class Signature:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Give the inputs, and the parameters that are no defaults, of a call of the function."""
-        params = dict(kwargs)
         count = self.input_count
-        if params or len(args) != count:
-            defaults = self.defaults
-            names = list(defaults)
-            params.update(zip(names[count:], args[count:], strict=False))
-            args = (*args[:count], *(params.pop(name) for name in names[len(args) : count]))
-            params = {name: x for name, x in params.items() if x is not defaults.get(name, params)}
-        for name in params:
-            if name not in self.parameters:
-                raise TypeError(
-                    f"{self.name} of a Node got the argument {name!r}, which its derivative rule "
-                    f"does not know; it knows {', '.join(self.parameters) or 'none'}: leave "
-                    f"{name!r} out, or give the function another rule with tg.op"
-                )
+        defaults = self.defaults
+        if len(args) > count:
+            kwargs = {**kwargs, **dict(zip(self.names[count:], args[count:], strict=False))}
+            args = args[:count]
+        elif len(args) < count:
+            kwargs = dict(kwargs)
+            args = (*args, *(kwargs.pop(name) for name in self.names[len(args) : count]))
+        params = {}
+        for name, x in kwargs.items():
+            if x is not defaults.get(name, self):
+                if name not in self.parameters:
+                    refuse_argument(self.name, name, self.parameters)
+                params[name] = x
         return (tuple(args[0]) if self.takes_sequence else args), params
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Give the names of the function's arguments in their order."""
+        return list(self.defaults)
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
@@ -71,3 +75,42 @@ class Signature:
             unnamed = [f"input {number}" for number in range(self.input_count)]
             return dict.fromkeys([*unnamed, *self.parameters], self)
         return {p.name: p.default for p in arguments}
+
+
+def refuse_argument(function_name: str, name: str, known: Collection[str]) -> NoReturn:
+    """Refuse an argument that a derivative rule does not know."""
+    if name == "out":
+        refuse_out(function_name)
+    raise TypeError(
+        f"{function_name} of a Node got the argument {name!r}, which its derivative rule does not "
+        f"know; it knows {', '.join(known) or 'none'}: leave {name!r} out, or give the function "
+        f"another rule with tg.op"
+    )
+
+
+def refuse_out(function_name: str) -> NoReturn:
+    """Refuse to write the result of a function of Nodes into an array."""
+    raise TypeError(
+        f"{function_name} with out=: results of Nodes are Nodes and cannot be written into an "
+        f"array; write result = np.{function_name}(...), and a = a + node instead of a += node"
+    )
+
+
+def refuse_unknown_arguments(
+    function: Callable[..., Any],
+    written: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> None:
+    """Refuse arguments of NumPy's `function` which what is `written` for Nodes does not take."""
+    known = inspect.signature(written).parameters
+    try:
+        inspect.signature(written).bind(*args, **kwargs)
+    except TypeError:
+        try:
+            given = inspect.signature(function).bind(*args, **kwargs).arguments
+        except (TypeError, ValueError):
+            return
+        for name in (*kwargs, *given):
+            if name not in known:
+                refuse_argument(function.__name__, name, known)

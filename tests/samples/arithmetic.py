@@ -39,8 +39,9 @@ SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "remainder": quotients_with_rest(),
     "fmod": quotients_with_rest(),
     "floor_divide": quotients_with_rest(),
+    "np.divmod": quotients_with_rest(),
 }
 
 STEPS = {"floor_divide"}
-REAL_ONLY = {"floor_divide", "fmod", "remainder"}
+REAL_ONLY = {"floor_divide", "fmod", "np.divmod", "remainder"}
 ALWAYS_FLOAT64 = {"float_power"}

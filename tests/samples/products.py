@@ -1,20 +1,108 @@
 """Samples of products of vectors, matrices and tensors."""
 
+import re
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 
-from tests.samples.drawing import Call, Shape, draw_arrays, shapes_of
+from tests.samples.drawing import Call, Shape, axes_of, draw_arrays, shapes_of
 from tinygraph.rules.products import explicit_labels
 
 
 @st.composite
-def matrix_products(draw: st.DrawFn) -> Call:
-    """Draw vectors, matrices and batches that np.matmul takes."""
-    shapes = hypothesis_numpy.mutually_broadcastable_shapes(
-        signature=np.matmul.signature, max_dims=2, min_side=0, max_side=3
+def batched_products(draw: st.DrawFn, signature: str) -> Call:
+    """Draw vectors, matrices and batches that a gufunc takes, at times along axes in any place."""
+    drawn = draw(
+        hypothesis_numpy.mutually_broadcastable_shapes(
+            signature=signature, max_dims=2, min_side=0, max_side=3
+        )
     )
-    return Call(draw_arrays(draw, draw(shapes).input_shapes))
+    shapes = [*drawn.input_shapes, drawn.result_shape]
+    if draw(st.booleans()):
+        return Call(draw_arrays(draw, shapes[:2]))
+    cores = [len(core.split(",")) if core else 0 for core in re.findall(r"\(([^)]*)\)", signature)]
+    if "?" in signature:
+        cores = [min(core, len(shape)) for core, shape in zip(cores, shapes[:2], strict=False)]
+        cores.append(sum(core - 1 for core in cores))
+    placed = [move_core(draw, *pair) for pair in zip(shapes, cores, strict=True)]
+    return Call(
+        draw_arrays(draw, [shape for shape, _ in placed[:2]]),
+        {"axes": [axes for _, axes in placed]},
+    )
+
+
+def move_core(draw: st.DrawFn, shape: Shape, count: int) -> tuple[Shape, tuple[int, ...]]:
+    """Give the shape with its last axes at other places, and these places."""
+    places = draw(st.permutations(range(len(shape))))[:count]
+    sign = draw(st.sampled_from([0, len(shape)]))
+    moved = np.moveaxis(np.empty(shape), range(-count, 0), places).shape
+    return moved, tuple(place - sign for place in places)
+
+
+@st.composite
+def vector_products_along(draw: st.DrawFn) -> Call:
+    shape = draw(shapes_of(min_dims=1))
+    axis = draw(st.fixed_dictionaries({}, optional={"axis": axes_of(len(shape))}))
+    return Call(draw_arrays(draw, [shape, shape]), axis)
+
+
+@st.composite
+def vector_products(draw: st.DrawFn) -> Call:
+    """Draw for np.vecdot, which can keep the axis of the vectors, at any place."""
+    call = draw(batched_products(np.vecdot.signature) | vector_products_along())
+    if draw(st.booleans()):
+        return call
+    if "axes" not in call.params:
+        return Call(call.inputs, {**call.params, "keepdims": True})
+    axes = call.params["axes"][:2]
+    kept = draw(axes_of(max(x.ndim for x in call.inputs)))
+    return Call(call.inputs, {"axes": [*axes, (kept,)], "keepdims": True})
+
+
+@st.composite
+def flattened_products(draw: st.DrawFn) -> Call:
+    shape = draw(shapes_of())
+    other = draw(st.sampled_from([shape, shape[::-1], (int(np.prod(shape)),)]))
+    return Call(draw_arrays(draw, [shape, other]))
+
+
+@st.composite
+def inner_products(draw: st.DrawFn) -> Call:
+    shared = draw(st.integers(0, 3))
+    shapes = st.just(()) | st.lists(st.integers(0, 3), max_size=2).map(lambda s: (*s, shared))
+    return Call(draw_arrays(draw, [draw(shapes), draw(shapes)]))
+
+
+@st.composite
+def block_products(draw: st.DrawFn) -> Call:
+    shapes = hypothesis_numpy.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3)
+    return Call(draw_arrays(draw, [draw(shapes), draw(shapes)]))
+
+
+@st.composite
+def vectors_in_space(draw: st.DrawFn) -> Call:
+    """Draw arrays of vectors of three components, which lie along the last axis."""
+    shapes = draw(
+        hypothesis_numpy.mutually_broadcastable_shapes(
+            signature="(3),(3)->(3)", max_dims=2, min_side=0, max_side=3
+        )
+    )
+    return Call(draw_arrays(draw, shapes.input_shapes))
+
+
+@st.composite
+def vectors_along_axes(draw: st.DrawFn) -> Call:
+    """Draw them along any axes, which the parameters of np.cross name."""
+    x, y = draw(vectors_in_space()).inputs
+    ndim = max(x.ndim, y.ndim)
+    if draw(st.booleans()) and x.shape == y.shape:
+        axis = draw(axes_of(ndim))
+        return Call(tuple(np.moveaxis(z, -1, axis) for z in (x, y)), {"axis": axis})
+    axisa, axisb = draw(axes_of(x.ndim)), draw(axes_of(y.ndim))
+    moved = (np.moveaxis(x, -1, axisa), np.moveaxis(y, -1, axisb))
+    chosen = draw(st.fixed_dictionaries({}, optional={"axisc": axes_of(ndim)}))
+    return Call(moved, {"axisa": axisa, "axisb": axisb, **chosen})
 
 
 @st.composite
@@ -83,12 +171,22 @@ def draw_operand_shape(draw: st.DrawFn, labels: str, sizes: dict[str, int]) -> S
 
 
 SAMPLES: dict[str, st.SearchStrategy[Call]] = {
-    "matmul": matrix_products(),
+    "matmul": batched_products(np.matmul.signature),
+    "vecdot": vector_products(),
+    "vdot": flattened_products(),
+    "inner": inner_products(),
+    "np.kron": block_products(),
+    "cross": vectors_in_space(),
+    "np.cross": vectors_along_axes(),
     "dot": dot_products(),
     "outer": outer_products(),
     "tensordot": tensor_products(),
     "einsum": einsum_products(),
 }
+
+if hasattr(np, "matvec"):
+    SAMPLES["matvec"] = batched_products(np.matvec.signature)
+    SAMPLES["vecmat"] = batched_products(np.vecmat.signature)
 
 FORMS = {
     "einsum": lambda *operands, labels, **params: np.einsum(

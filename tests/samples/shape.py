@@ -24,7 +24,8 @@ def reshape_params(shape: Shape) -> st.SearchStrategy[dict[str, Any]]:
     targets = [shape, shape[::-1], (size,), (1, size), size, (*shape, 1)]
     if size:
         targets += [-1, (-1, 1), (*shape[:1], -1)]
-    return st.fixed_dictionaries({"shape": st.sampled_from(targets)}, optional={"order": ORDERS})
+    options = {"order": ORDERS, "copy": st.sampled_from([None, True])}
+    return st.fixed_dictionaries({"shape": st.sampled_from(targets)}, optional=options)
 
 
 def transpose_params(shape: Shape) -> st.SearchStrategy[dict[str, Any]]:
@@ -76,32 +77,9 @@ def broadcasts(draw: st.DrawFn) -> Call:
     return Call(draw_arrays(draw, shapes.input_shapes[:1]), {"shape": shapes.result_shape})
 
 
-@st.composite
-def joins(draw: st.DrawFn) -> Call:
-    """Draw arrays that concatenate along an axis, or flattened where it is None."""
-    shape = draw(shapes_of(min_dims=1))
-    count = draw(st.integers(1, 3))
-    if draw(st.booleans()):
-        shapes = [draw(shapes_of()) for _ in range(count)]
-        return Call(draw_arrays(draw, shapes), {"axis": None})
-    chosen = draw(st.fixed_dictionaries({}, optional={"axis": axes_of(len(shape))}))
-    axis = chosen.get("axis", 0) % len(shape)
-    sizes = [draw(st.integers(0, 3)) for _ in range(count)]
-    shapes = [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
-    return Call(draw_arrays(draw, shapes), chosen)
-
-
-@st.composite
-def stacks(draw: st.DrawFn) -> Call:
-    shape = draw(shapes_of())
-    axes = st.integers(-len(shape) - 1, len(shape))
-    chosen = draw(st.fixed_dictionaries({}, optional={"axis": axes}))
-    return Call(draw_arrays(draw, [shape] * draw(st.integers(1, 3))), chosen)
-
-
 SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "identity": one_array(),
-    "copy": one_array(),
+    "copy": one_array(lambda shape: st.fixed_dictionaries({}, optional={"order": ORDERS})),
     "astype": one_array(
         lambda shape: st.fixed_dictionaries({"dtype": st.sampled_from(["float64", "complex128"])})
     ),
@@ -114,8 +92,6 @@ SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "expand_dims": one_array(expand_params),
     "squeeze": squeezes(),
     "broadcast_to": broadcasts(),
-    "concatenate": joins(),
-    "stack": stacks(),
 }
 
 
@@ -126,6 +102,42 @@ def fills(draw: st.DrawFn) -> Call:
     return Call(draw_arrays(draw, [shape, draw(st.sampled_from([(), shape[-1:]]))]))
 
 
-SAMPLES["np.full_like"] = fills()
-OF_SEQUENCES = {"concatenate", "stack"}
-FORMS = {"astype": lambda x, dtype: x.astype(dtype)}
+@st.composite
+def broadcast_together(draw: st.DrawFn) -> Call:
+    return Call(draw_arrays(draw, draw(broadcastable_shapes(draw(st.integers(1, 3)))).input_shapes))
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> Call:
+    """Draw the coordinates of a grid; NumPy flattens what is no vector."""
+    shapes = draw(st.lists(shapes_of().filter(lambda shape: len(shape) < 3), max_size=3))
+    options = {"indexing": st.sampled_from(["xy", "ij"]), "sparse": st.booleans()}
+    chosen = draw(st.fixed_dictionaries({}, optional={**options, "copy": st.booleans()}))
+    return Call(draw_arrays(draw, shapes), chosen) if shapes else draw(grids())
+
+
+def rollaxis_params(shape: Shape) -> st.SearchStrategy[dict[str, Any]]:
+    start = st.integers(-len(shape), len(shape))
+    return st.fixed_dictionaries({"axis": axes_of(len(shape))}, optional={"start": start})
+
+
+@st.composite
+def several(draw: st.DrawFn) -> Call:
+    return Call(draw_arrays(draw, draw(st.lists(shapes_of(), min_size=1, max_size=3))))
+
+
+SAMPLES |= {
+    "np.full_like": fills(),
+    "np.astype": SAMPLES["astype"],
+    "np.broadcast_arrays": broadcast_together(),
+    "np.meshgrid": grids(),
+    "np.rollaxis": one_array(rollaxis_params, min_dims=1),
+    "np.atleast_1d": several(),
+    "np.atleast_2d": several(),
+    "np.atleast_3d": several(),
+}
+ALWAYS_FLOAT64 = {"np.astype"}
+FORMS = {
+    "astype": lambda x, dtype: x.astype(dtype),
+    "np.astype": lambda x, dtype: np.astype(x, dtype),
+}

@@ -10,13 +10,23 @@ import numpy as np
 from tinygraph.rules import (  # noqa: F401
     arithmetic,
     constant,
+    counting,
+    cumulative,
     elementwise,
     indexing,
+    joining,
+    numerical,
+    padding,
     parts,
     products,
+    rearrangement,
     reduction,
     selection,
+    sets,
     shape,
+    sorting,
+    statistics,
+    ufuncs,
 )
 
 LATE = {"numpy.fft": "fft", "numpy.linalg": "linalg", "scipy.special": "special"}
@@ -25,8 +35,8 @@ LATE = {"numpy.fft": "fft", "numpy.linalg": "linalg", "scipy.special": "special"
 
 def import_late(function: Callable[..., Any]) -> bool:
     """Import the rules of the package that `function` is from; tell whether it did anything."""
-    package = getattr(function, "__module__", None)
-    if package is None and isinstance(function, np.ufunc) and "scipy.special" in sys.modules:
+    package = getattr(function, "__module__", None) or ""
+    if not package and isinstance(function, np.ufunc) and "scipy.special" in sys.modules:
         package = "scipy.special"
     name = f"{__name__}.{LATE.get(package)}"
     if package not in LATE or name in sys.modules:

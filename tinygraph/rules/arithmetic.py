@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.op import op
+from tinygraph.op import composed, op
 
 Rule = tuple[Any, ...]
 
@@ -59,9 +59,15 @@ def remainder(g: Any, out: Any, x: Any, y: Any) -> Rule:
 
 @op(np.fmod, domain=(0.3, 3.0))
 def fmod(g: Any, out: Any, x: Any, y: Any) -> Rule:
-    return g, lambda: -g * np.trunc(x / y)
+    # The whole quotients: x / y itself may be rounded up to the next.
+    return g, lambda: -g * np.rint((x - out) / y)
 
 
 @op(np.floor_divide, domain=(0.3, 3.0))
 def floor_divide(g: Any, out: Any, x: Any, y: Any) -> Rule:
     return None, None
+
+
+@composed(np.divmod)
+def divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    return np.floor_divide(x, y), np.remainder(x, y)

@@ -1,10 +1,13 @@
 """Rules of functions of one number, or two: exponentials, logarithms, roots, angles, parts."""
 
+from math import factorial
 from typing import Any
 
 import numpy as np
 
-from tinygraph.op import op
+from tinygraph.bundle import Bundle
+from tinygraph.op import composed, op
+from tinygraph.rules.parts import parts
 
 Rule = tuple[Any, ...]
 
@@ -103,6 +106,7 @@ def arctan(g: Any, out: Any, x: Any) -> Rule:
 def arctan2(g: Any, out: Any, x: Any, y: Any) -> Rule:
     # Dividing by hypot twice does not overflow where its square would.
     r = np.hypot(x, y)
+    r = r + (r == 0)
     return lambda: g * (y / r) / r, lambda: -g * (x / r) / r
 
 
@@ -150,16 +154,22 @@ def finite_below(total: Any) -> Any:
     return np.where(total == -np.inf, 0, total)
 
 
+def share(x: Any, y: Any, out: Any, exponential: Any) -> Any:
+    """Give the part of x in log(exp(x) + exp(y)): what is infinite has all, two share equally."""
+    infinite = out == np.inf
+    finite_x, total = (np.where(infinite, 0, z) for z in (x, finite_below(out)))
+    part_of_infinite = np.where((x == out) & (y == out), 0.5, x == out)
+    return np.where(infinite, part_of_infinite.astype(out.dtype), exponential(finite_x - total))
+
+
 @op(np.logaddexp)
 def logaddexp(g: Any, out: Any, x: Any, y: Any) -> Rule:
-    total = finite_below(out)
-    return lambda: g * np.exp(x - total), lambda: g * np.exp(y - total)
+    return lambda: g * share(x, y, out, np.exp), lambda: g * share(y, x, out, np.exp)
 
 
 @op(np.logaddexp2)
 def logaddexp2(g: Any, out: Any, x: Any, y: Any) -> Rule:
-    total = finite_below(out)
-    return lambda: g * np.exp2(x - total), lambda: g * np.exp2(y - total)
+    return lambda: g * share(x, y, out, np.exp2), lambda: g * share(y, x, out, np.exp2)
 
 
 @op(np.deg2rad)
@@ -170,6 +180,10 @@ def deg2rad(g: Any, out: Any, x: Any) -> Rule:
 @op(np.rad2deg)
 def rad2deg(g: Any, out: Any, x: Any) -> Rule:
     return (g * (180 / np.pi),)
+
+
+radians = op(np.radians)(deg2rad.rule)
+degrees = op(np.degrees)(rad2deg.rule)
 
 
 @op(np.absolute)
@@ -212,6 +226,100 @@ def rint(g: Any, out: Any, x: Any) -> Rule:
     return (None,)
 
 
+@op(np.fix)
+def fix(g: Any, out: Any, x: Any) -> Rule:
+    return (None,)
+
+
+@op(np.spacing)
+def spacing(g: Any, out: Any, x: Any) -> Rule:
+    return (None,)
+
+
+@op(np.round)
+def round(g: Any, out: Any, x: Any, *, decimals: int = 0) -> Rule:
+    return (None,)
+
+
+around = op(np.around)(round.rule)
+
+
+@op(np.nextafter)
+def nextafter(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    return g, None
+
+
+@op(np.copysign)
+def copysign(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    return lambda: g * (np.sign(x) * np.copysign(1, y)), None
+
+
+@op(np.heaviside)
+def heaviside(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    return None, lambda: g * (x == 0)
+
+
+@op(np.ldexp)
+def ldexp(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    return lambda: np.ldexp(g, y), None
+
+
+def _frexp(x: Any) -> Bundle:
+    return Bundle(np.frexp(x))
+
+
+@op(_frexp)
+def mantissa_and_exponent(g: Any, out: Any, x: Any) -> Rule:
+    (for_mantissa, _), (_, exponent) = g, out
+    return (np.ldexp(for_mantissa, -exponent),)
+
+
+@composed(np.frexp)
+def frexp(x: Any) -> tuple[Any, ...]:
+    return parts(mantissa_and_exponent(x))
+
+
+def _modf(x: Any) -> Bundle:
+    return Bundle(np.modf(x))
+
+
+@op(_modf)
+def fraction_and_whole(g: Any, out: Any, x: Any) -> Rule:
+    for_fraction, _ = g
+    return (for_fraction,)
+
+
+@composed(np.modf)
+def modf(x: Any) -> tuple[Any, ...]:
+    return parts(fraction_and_whole(x))
+
+
+def _nan_to_num(
+    x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    if not copy:
+        raise TypeError(
+            "nan_to_num with copy=False: it writes into its argument, and values of Nodes are not "
+            "changed in place; write node = np.nan_to_num(node)"
+        )
+    return np.nan_to_num(x, True, nan, posinf, neginf)
+
+
+@op(np.nan_to_num, forward=_nan_to_num)
+def nan_to_num(g: Any, out: Any, x: Any, **params: Any) -> Rule:
+    """Give no gradient to what is replaced."""
+    if x.dtype.kind != "c":
+        return (np.where(np.isfinite(x), g, 0),)
+    for_real = np.where(np.isfinite(np.real(x)), np.real(g), 0)
+    for_imag = np.where(np.isfinite(np.imag(x)), np.imag(g), 0)
+    return (for_real + 1j * for_imag,)
+
+
+@op(np.unwrap)
+def unwrap(g: Any, out: Any, x: Any, **params: Any) -> Rule:
+    return (g,)
+
+
 @op(np.conjugate)
 def conjugate(g: Any, out: Any, x: Any) -> Rule:
     return (np.conjugate(g),)
@@ -225,3 +333,75 @@ def real(g: Any, out: Any, x: Any) -> Rule:
 @op(np.imag)
 def imag(g: Any, out: Any, x: Any) -> Rule:
     return (-1j * g if x.dtype.kind == "c" else None,)
+
+
+@composed(np.angle)
+def angle(z: Any, deg: bool = False) -> Any:
+    of_complex = np.iscomplexobj(z)
+    radians = np.arctan2(np.imag(z), np.real(z)) if of_complex else np.arctan2(0, z)
+    return radians * (180 / np.pi) if deg else radians
+
+
+@composed(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    if not np.iscomplexobj(a):
+        return a
+    largest = tol * np.finfo(a.dtype).eps if tol > 1 else tol
+    return np.real(a) if np.all(np.absolute(np.imag(a)) < largest) else a
+
+
+def _sinc_derivative(x: Any, *, order: int) -> Any:
+    """Give a derivative of f(x) = sin(pi x) / (pi x).
+
+    Near 0 by Taylor's series; elsewhere from x f = sin(pi x) / pi, of which n derivatives give
+    x f_n + n f_(n-1) = pi^(n-1) sin(pi x + n pi / 2).
+    """
+    near = np.absolute(x) * np.pi < order
+    far_x, near_x = np.where(near, 1, x), np.where(near, x, 0)
+    sine, cosine = np.sin(np.pi * far_x), np.cos(np.pi * far_x)
+    far = np.sinc(far_x)
+    for n in range(1, order + 1):
+        turned = (sine, cosine, -sine, -cosine)[n % 4]
+        far = (np.pi ** (n - 1) * turned - n * far) / far_x
+    series = np.zeros_like(near_x)
+    for n in range(2 * order + 24, order - 1, -1):
+        if n % 2 == 0:
+            coefficient = (-1) ** (n // 2) * np.pi**n / (factorial(n - order) * (n + 1))
+            series = series * np.square(near_x) + coefficient
+    return np.where(near, series * near_x ** (order % 2), far)
+
+
+@op(_sinc_derivative)
+def sinc_derivative(g: Any, out: Any, x: Any, *, order: int) -> Rule:
+    return (g * sinc_derivative(x, order=order + 1),)
+
+
+@op(np.sinc)
+def sinc(g: Any, out: Any, x: Any) -> Rule:
+    return (g * sinc_derivative(x, order=1),)
+
+
+def _bessel_i(x: Any, *, order: int) -> Any:
+    """Give the modified Bessel function of the first kind, of an order of 1 or more.
+
+    The ratio of two orders is Gauss's continued fraction, I_n / I_(n-1) = x / (2 n + x I_(n+1) /
+    I_n), which has settled when it is started at some multiples of the root of x above n.
+    """
+    largest = np.max(np.absolute(x), initial=0, where=np.isfinite(x))
+    ratio, product = np.zeros_like(x), np.i0(x)
+    for n in range(order + 20 + int(7 * np.sqrt(largest)), 0, -1):
+        ratio = x / (2 * n + x * ratio)
+        if n <= order:
+            product = product * ratio
+    return product
+
+
+@op(_bessel_i)
+def bessel_i(g: Any, out: Any, x: Any, *, order: int) -> Rule:
+    below = np.i0(x) if order == 1 else bessel_i(x, order=order - 1)
+    return (g * 0.5 * (below + bessel_i(x, order=order + 1)),)
+
+
+@op(np.i0)
+def i0(g: Any, out: Any, x: Any) -> Rule:
+    return (g * bessel_i(x, order=1),)

@@ -1,12 +1,13 @@
 """Rules of reading and writing elements by basic and advanced indices."""
 
+from operator import index as as_number
 from typing import Any
 
 import numpy as np
 
 from tinygraph import buffer
 from tinygraph.node import read
-from tinygraph.op import Traced, op
+from tinygraph.op import Traced, composed, op
 
 Rule = tuple[Any, ...]
 
@@ -27,7 +28,12 @@ def getitem(g: Any, out: Any, x: Any, *, index: Any) -> Rule:
 
 
 def _scatter(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
-    return _put_add(np.zeros(shape, x.dtype), x, index=index)
+    out = np.zeros(shape, x.dtype)
+    if names_elements_once(index):
+        out[index] = x
+    else:
+        add_into(out, index, x)
+    return out
 
 
 @op(_scatter)
@@ -35,14 +41,26 @@ def scatter(g: Any, out: Any, x: Any, *, index: Any, shape: tuple[int, ...]) -> 
     return (g[index],)
 
 
+def add_into(out: Any, index: Any, y: Any) -> None:
+    """Add `y` to the elements of an array of ours, of C's layout, that `index` names."""
+    if names_elements_once(index):
+        out[index] += y
+    elif out.ndim > 1 and out.size <= y.size:
+        # On one axis NumPy's add.at is several times as fast.
+        places = np.arange(out.size).reshape(out.shape)[index]
+        np.add.at(out.reshape(-1), places.reshape(-1), y.reshape(-1))
+    else:
+        np.add.at(out, index, y)
+
+
 def _writable_copy(x: Any, y: Any) -> Any:
-    y_dtype = getattr(y, "dtype", np.result_type(x, y))
+    y_dtype = y.dtype if hasattr(y, "dtype") else np.result_type(x, y)
     if not np.can_cast(y_dtype, x.dtype, "same_kind"):
         raise TypeError(
             f"at[...].set/add: a node of {x.dtype} cannot take values of {y_dtype}; "
             f"convert the node first, with node.astype({y_dtype})"
         )
-    return np.array(x)
+    return np.array(x, order="C")
 
 
 def _put(x: Any, y: Any, *, index: Any) -> Any:
@@ -55,7 +73,10 @@ def _put(x: Any, y: Any, *, index: Any) -> Any:
 def put(g: Any, out: Any, x: Any, y: Any, *, index: Any) -> Rule:
     def for_values() -> Any:
         read = g[index]
-        return read if names_elements_once(index) else read * wrote_last(index, x.shape)
+        if not names_elements_once(index):
+            read = read * wrote_last(index, x.shape)
+        # NumPy lets values have more axes than the elements have, of length one.
+        return read.reshape((1,) * (y.ndim - read.ndim) + read.shape)
 
     return lambda: put(g, 0, index=index), for_values
 
@@ -70,11 +91,8 @@ def wrote_last(index: Any, shape: tuple[int, ...]) -> Any:
 
 def _put_add(x: Any, y: Any, *, index: Any) -> Any:
     out = _writable_copy(x, y)
-    if names_elements_once(index):
-        out[index] += y
-    else:
-        # NumPy's add.at reads beyond the end of values that it has to broadcast.
-        np.add.at(out, index, np.broadcast_to(y, out[index].shape))
+    # NumPy's add.at reads beyond the end of values that it has to broadcast.
+    add_into(out, index, np.broadcast_to(y, out[index].shape))
     return out
 
 
@@ -84,16 +102,25 @@ def put_add(g: Any, out: Any, x: Any, y: Any, *, index: Any) -> Rule:
 
 
 class At:
+    """What node.at is: the node, to be indexed for functional updates."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+
+    def __getitem__(self, index: Any) -> "Place":
+        return Place(self.node, static_index(index))
+
+
+class Place:
     """An index into a node, for functional updates."""
 
     __slots__ = ("index", "node")
 
-    def __init__(self, node: Any, index: Any = ...) -> None:
+    def __init__(self, node: Any, index: Any) -> None:
         self.node = node
         self.index = index
-
-    def __getitem__(self, index: Any) -> "At":
-        return At(self.node, static_index(index))
 
     def get(self) -> Any:
         """Give the elements at the index."""
@@ -108,12 +135,60 @@ class At:
         return put_add(self.node, values, index=self.index)
 
 
+_plain = frozenset({int, type(None), type(...)})
+
+
 def static_index(index: Any) -> Any:
     """Give an index out of reach of the caller's later writes, with values in place of Nodes."""
     if isinstance(index, tuple):
-        return tuple(static_index(part) for part in index)
-    if isinstance(index, Traced):
-        index = np.asarray(read(index))
-    if isinstance(index, list):
-        index = np.asarray(index) if index else np.empty(0, dtype=np.intp)
-    return buffer.freeze(index) if isinstance(index, np.ndarray) else index
+        return tuple([static_part(part) for part in index])
+    return static_part(index)
+
+
+def static_part(part: Any) -> Any:
+    """Give a part of an index in the same way; sequences become arrays."""
+    if part.__class__ in _plain:
+        return part
+    if isinstance(part, slice):
+        bounds = (part.start, part.stop, part.step)
+        return part if _plain.issuperset(map(type, bounds)) else slice(*map(static_bound, bounds))
+    if isinstance(part, Traced):
+        part = np.asarray(read(part))
+    elif isinstance(part, list | tuple | range):
+        part = np.asarray(read(part))
+        part = part if part.size else part.astype(np.intp)
+    return buffer.freeze(part) if isinstance(part, np.ndarray) else part
+
+
+def static_bound(bound: Any) -> int | None:
+    """Give the bound of a slice as a number of Python's."""
+    return None if bound is None else as_number(bound)
+
+
+@composed(np.ix_)
+def ix_(*args: Any) -> tuple[Any, ...]:
+    found = []
+    for number, x in enumerate(args):
+        if not isinstance(x, Traced | np.ndarray):
+            x = np.asarray(static_part(x))
+        if x.ndim != 1:
+            raise ValueError("Cross index must be 1 dimensional")
+        x = np.nonzero(x)[0] if x.dtype.kind == "b" else x
+        found.append(np.reshape(x, (*(1,) * number, -1, *(1,) * (len(args) - number - 1))))
+    return tuple(found)
+
+
+@composed(np.trim_zeros)
+def trim_zeros(filt: Any, trim: Any = "fb", **params: Any) -> Any:
+    """Leave out zeros at the edges; which elements are zero is not part of the graph."""
+    x = read(filt)
+    np.trim_zeros(x, trim, **params)
+    starts = np.subtract(x.shape, np.trim_zeros(x, "f", **params).shape).tolist()
+    stops = np.trim_zeros(x, "b", **params).shape
+    is_cut = {side: side in trim.lower() for side in "fb"}
+    return filt[
+        tuple(
+            slice(start if is_cut["f"] else None, stop if is_cut["b"] else None)
+            for start, stop in zip(starts, stops, strict=True)
+        )
+    ]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.bundle import Bundle
+from tinygraph.bundle import Bundle, Contributions
 from tinygraph.node import read
 from tinygraph.op import Traced, op
 
@@ -17,9 +17,7 @@ def _part(x: Bundle, *, number: int) -> Any:
 
 @op(_part)
 def part(g: Any, out: Any, x: Any, *, number: int) -> Rule:
-    like = x.value if isinstance(x, Traced) else x
-    others = [None] * len(like.parts)
-    return (Bundle([*others[:number], g, *others[number + 1 :]], like),)
+    return (Contributions(x.value if isinstance(x, Traced) else x, (number, g)),)
 
 
 def parts(x: Any) -> tuple[Any, ...]:

@@ -5,24 +5,149 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.op import composed, op
+from tinygraph.op import OF_SHAPES, composed, op
 from tinygraph.rules.indexing import scatter
 
 Rule = tuple[Any, ...]
 
 
 @op(np.matmul)
-def matmul(g: Any, out: Any, x: Any, y: Any) -> Rule:
+def matmul(g: Any, out: Any, x: Any, y: Any, *, axes: Any = None) -> Rule:
+    if axes is not None:
+        return along(matmul.rule, axes, g, out, x, y)
     if x.ndim > 1 and y.ndim > 1:
         return lambda: g @ y.mT, lambda: x.mT @ g
-    row = x if x.ndim > 1 else x.reshape(1, -1)
-    column = y if y.ndim > 1 else y.reshape(-1, 1)
-    g = g if x.ndim > 1 else np.expand_dims(g, -1 if y.ndim == 1 else -2)
-    g = g if y.ndim > 1 else np.expand_dims(g, -1)
+    if x.ndim == 1 and y.ndim == 1:
+        return lambda: np.expand_dims(g, -1) * y, lambda: np.expand_dims(g, -1) * x
+    if y.ndim == 1:
+        return lambda: np.expand_dims(g, -1) * y, lambda: combine_rows(g, x)
+    return lambda: combine_rows(g, y.mT), lambda: np.expand_dims(x, -1) * np.expand_dims(g, -2)
+
+
+def combine_rows(weights: Any, matrices: Any) -> Any:
+    """Add up the rows of matrices, each times its weight."""
+    if matrices.ndim == 2:
+        return weights @ matrices
+    return np.squeeze(np.expand_dims(weights, -2) @ matrices, -2)
+
+
+def along(rule: Any, axes: Sequence[Any], g: Any, out: Any, x: Any, y: Any) -> Rule:
+    """Apply the rule of a product of the last axes along the `axes` that a gufunc was given."""
+    entries = [(entry,) if np.ndim(entry) == 0 else entry for entry in [*axes, ()][:3]]
+    # Counted from the last, axes are the same under more axes of a batch in front.
+    own = [
+        tuple(axis % z.ndim - z.ndim for axis in entry)
+        for entry, z in zip(entries, (x, y, out), strict=True)
+    ]
+    last = [tuple(range(-len(entry), 0)) for entry in own]
+    moved = [np.moveaxis(z, *pair) for z, *pair in zip((x, y, g), own, last, strict=True)]
+    for_x, for_y = rule(moved[2], None, *moved[:2])
     return (
-        lambda: g @ column.mT if x.ndim > 1 else (g @ column.mT)[..., 0, :],
-        lambda: row.mT @ g if y.ndim > 1 else (row.mT @ g)[..., 0],
+        lambda: np.moveaxis(for_x(), last[0], own[0]),
+        lambda: np.moveaxis(for_y(), last[1], own[1]),
     )
+
+
+def matvec_rule(g: Any, out: Any, x: Any, y: Any, *, axes: Any = None) -> Rule:
+    if axes is not None:
+        return along(matvec_rule, axes, g, out, x, y)
+    return lambda: np.expand_dims(g, -1) * np.expand_dims(y, -2), lambda: combine_rows(g, x)
+
+
+def vecmat_rule(g: Any, out: Any, x: Any, y: Any, *, axes: Any = None) -> Rule:
+    if axes is not None:
+        return along(vecmat_rule, axes, g, out, x, y)
+    return (
+        lambda: conj(combine_rows(g, y.mT)),
+        lambda: np.expand_dims(conj(x), -1) * np.expand_dims(g, -2),
+    )
+
+
+if hasattr(np, "matvec"):
+    matvec = op(np.matvec)(matvec_rule)
+    vecmat = op(np.vecmat)(vecmat_rule)
+
+
+@op(np.vecdot)
+def vecdot(
+    g: Any, out: Any, x: Any, y: Any, *, axes: Any = None, axis: int = -1, keepdims: bool = False
+) -> Rule:
+    entries = (axis, axis, axis) if axes is None else (*axes, -1)
+    if keepdims:
+        (kept,) = np.ravel(entries[2]).tolist()
+        g = np.squeeze(g, kept % out.ndim - out.ndim)
+    return along(vecdot_of_last, entries[:2], g, out, x, y)
+
+
+def vecdot_of_last(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    g = np.expand_dims(g, -1)
+    return lambda: conj(g * y), lambda: g * conj(x)
+
+
+def conj(x: Any) -> Any:
+    """Give the complex conjugate, real numbers as they are."""
+    return np.conjugate(x) if x.dtype.kind == "c" else x
+
+
+@op(np.vdot)
+def vdot(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    return (
+        lambda: conj(g * y).reshape(np.shape(x)),
+        lambda: (g * np.conjugate(x)).reshape(np.shape(y)),
+    )
+
+
+@op(np.inner)
+def inner(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        return lambda: g * y, lambda: g * x
+    x_free = list(range(x.ndim - 1))
+    return (
+        lambda: np.tensordot(g, y, y.ndim - 1),
+        lambda: np.tensordot(g, x, (x_free, x_free)),
+    )
+
+
+@composed(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    ndim = max(np.ndim(a), np.ndim(b))
+    a_shape, b_shape = ((1,) * (ndim - np.ndim(x)) + np.shape(x) for x in (a, b))
+    blocks = np.reshape(a, [n for size in a_shape for n in (size, 1)])
+    elements = np.reshape(b, [n for size in b_shape for n in (1, size)])
+    return np.reshape(blocks * elements, [m * n for m, n in zip(a_shape, b_shape, strict=True)])
+
+
+def _cross(x: Any, y: Any) -> Any:
+    return np.cross(x, y)
+
+
+@op(_cross)
+def cross_of_last(g: Any, out: Any, x: Any, y: Any) -> Rule:
+    is_flat = x.shape[-1] == y.shape[-1] == 2
+    upright = np.expand_dims(g, -1) * np.array([False, False, True]) if is_flat else g
+    return (
+        lambda: cross_of_last(in_space(y), upright)[..., : x.shape[-1]],
+        lambda: cross_of_last(upright, in_space(x))[..., : y.shape[-1]],
+    )
+
+
+def in_space(vectors: Any) -> Any:
+    """Give vectors of two components a third, which is 0."""
+    if vectors.shape[-1] == 3:
+        return vectors
+    return np.concatenate([vectors, np.zeros_like(vectors[..., :1])], axis=-1)
+
+
+@composed(np.cross)
+def cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    product = cross_of_last(x, y)
+    is_flat = x.shape[-1] == y.shape[-1] == 2
+    return product if is_flat else np.moveaxis(product, -1, axisc)
 
 
 @op(np.dot)
@@ -74,13 +199,15 @@ def contracted_axes(x_ndim: int, y_ndim: int, axes: Any) -> tuple[list[int], lis
     return [a % x_ndim for a in x_axes], [a % y_ndim for a in y_axes]
 
 
-def _einsum(*operands: Any, labels: Any, optimize: Any = False) -> Any:
+def _einsum(*operands: Any, labels: Any, **params: Any) -> Any:
     inputs, output = labels
-    return np.einsum(f"{','.join(inputs)}->{output}", *operands, optimize=optimize)
+    return np.einsum(f"{','.join(inputs)}->{output}", *operands, **params)
 
 
 @op(_einsum)
-def contract(g: Any, out: Any, *operands: Any, labels: Any, optimize: Any = False) -> Rule:
+def contract(
+    g: Any, out: Any, *operands: Any, labels: Any, optimize: Any = False, **params: Any
+) -> Rule:
     inputs, output = labels
 
     def gradient(i: int) -> Any:
@@ -115,12 +242,15 @@ def spread_labels(
 
 
 @composed(np.einsum)
-def einsum(*operands: Any, optimize: Any = False) -> Any:
+def einsum(*operands: Any, **params: Any) -> Any:
     if not isinstance(operands[0], str):
         operands = tuple(from_sublists(operands))
     subscripts, *arrays = operands
     labels = explicit_labels(subscripts, [np.ndim(array) for array in arrays])
-    return contract(*arrays, labels=labels, optimize=optimize)
+    return contract(*arrays, labels=labels, **params)
+
+
+OF_SHAPES.add(np.einsum_path)
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.op import composed, op
+from tinygraph.op import Traced, composed, op
 
 Rule = tuple[Any, ...]
 
@@ -33,47 +33,78 @@ def astype(g: Any, out: Any, x: Any, *, dtype: Any) -> Rule:
     return (g,)
 
 
+@composed(np.astype)
+def astype_(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return x.astype(dtype)
+
+
 @composed(np.full_like)
-def full_like(a: Any, fill_value: Any, dtype: Any = None, *, shape: Any = None) -> Any:
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
     filled = np.broadcast_to(fill_value, np.shape(a) if shape is None else shape)
-    return filled.astype(a.dtype if dtype is None else dtype)
+    return filled.astype(np.result_type(a) if dtype is None else dtype)
 
 
-copy = op(np.copy, forward=_identity)(identity.rule)
+def _copy(x: Any, order: str = "K", subok: bool = False) -> Any:
+    return x
 
 
-def _checked_order(order: str) -> Any:
-    if order not in ("C", "F"):
+@op(np.copy, forward=_copy)
+def copy(g: Any, out: Any, x: Any, *, order: str = "K", subok: bool = False) -> Rule:
+    return (g,)
+
+
+def definite_order(order: str, x: Any) -> Any:
+    """Give C or F, and refuse an order that depends on how memory happens to lie."""
+    if order in ("C", "F"):
+        return order
+    if order not in ("A", "K") or x.ndim > 1:
         raise ValueError(
             f"order={order!r} of a Node depends on how its memory happens to lie; "
             f"write order='C' or order='F'"
         )
-    return order
+    return "C"
 
 
-def _reshape(x: Any, shape: Any, order: str = "C") -> Any:
-    return np.reshape(x, shape, order=_checked_order(order))
+def _reshape(x: Any, shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+    if order == "C" and copy is None:
+        return x.reshape(shape)
+    return np.reshape(x, shape, order=definite_order(order, x), copy=copy)
 
 
 @op(np.reshape, forward=_reshape)
-def reshape(g: Any, out: Any, x: Any, *, shape: Any, order: str = "C") -> Rule:
-    return (g.reshape(x.shape, order=order),)
+def reshape(
+    g: Any, out: Any, x: Any, *, shape: Any, order: str = "C", copy: bool | None = None
+) -> Rule:
+    return (g.reshape(x.shape, order=definite_order(order, x)),)
 
 
 def _ravel(x: Any, order: str = "C") -> Any:
-    return np.ravel(x, order=_checked_order(order))
+    return x.reshape(-1) if order == "C" else np.ravel(x, order=definite_order(order, x))
 
 
 @op(np.ravel, forward=_ravel)
 def ravel(g: Any, out: Any, x: Any, *, order: str = "C") -> Rule:
-    return (g.reshape(x.shape, order=order),)
+    return (g.reshape(x.shape, order=definite_order(order, x)),)
 
 
-@op(np.transpose)
+def _transpose(x: Any, axes: Any = None) -> Any:
+    return x.transpose(axes)
+
+
+@op(np.transpose, forward=_transpose)
 def transpose(g: Any, out: Any, x: Any, *, axes: Any = None) -> Rule:
     if axes is not None:
         axes = tuple(np.argsort([axis % x.ndim for axis in axes]))
-    return (np.transpose(g, axes),)
+    return (g.transpose(axes),)
 
 
 @op(np.swapaxes)
@@ -106,30 +137,61 @@ def broadcast_to(g: Any, out: Any, x: Any, *, shape: Any) -> Rule:
     return (g,)
 
 
-def _concatenate(*arrays: Any, **params: Any) -> Any:
-    return np.concatenate(arrays, **params)
+@composed(np.broadcast_arrays)
+def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
+    shape = np.broadcast_shapes(*map(np.shape, args))
+    return tuple(np.broadcast_to(x, shape) for x in args)
 
 
-@op(np.concatenate, forward=_concatenate)
-def concatenate(g: Any, out: Any, *arrays: Any, axis: int | None = 0, dtype: Any = None) -> Rule:
-    def piece(x: Any, before: tuple[slice, ...], stop: int, size: int) -> Callable[[], Any]:
-        return lambda: g[(*before, slice(stop - size, stop))].reshape(np.shape(x))
+@composed(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: Any = "xy") -> Any:
+    count = len(xi)
+    # Of arrays of one element NumPy checks the other arguments, and no memory is spent.
+    np.meshgrid(*[0.0] * count, copy=copy, sparse=sparse, indexing=indexing)
+    swapped = indexing == "xy" and count > 1
+    places = [1, 0, *range(2, count)] if swapped else range(count)
+    grids = [
+        np.reshape(x, (*(1,) * place, -1, *(1,) * (count - place - 1)))
+        for x, place in zip(xi, places, strict=True)
+    ]
+    whole = grids if sparse else np.broadcast_arrays(*grids)
+    if not copy:
+        return whole
+    return tuple(np.array(x) if isinstance(x, np.ndarray) else x for x in whole)
 
-    before = () if axis is None else (slice(None),) * (axis % out.ndim)
-    sizes = [np.size(x) if axis is None else x.shape[axis] for x in arrays]
-    stops = np.cumsum(sizes).tolist()
-    parts = zip(arrays, stops, sizes, strict=True)
-    return tuple(piece(x, before, stop, size) for x, stop, size in parts)
+
+@composed(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    # The sides of this array are the numbers of its axes.
+    numbered = np.empty(range(a.ndim))
+    return np.transpose(a, np.rollaxis(numbered, axis, start).shape)
 
 
-def _stack(*arrays: Any, **params: Any) -> Any:
-    return np.stack(arrays, **params)
+def with_axes(shape_for: Callable[[Any], Any], arrays: tuple[Any, ...]) -> Any:
+    """Give arrays in the shapes that shape_for(shape) tells: one alone, several as a tuple."""
+
+    def shaped(x: Any) -> Any:
+        shape = np.shape(x)
+        target = shape_for(shape)
+        return x if isinstance(x, Traced) and shape == target else np.reshape(x, target)
+
+    return shaped(arrays[0]) if len(arrays) == 1 else tuple(map(shaped, arrays))
 
 
-@op(np.stack, forward=_stack)
-def stack(g: Any, out: Any, *arrays: Any, axis: int = 0, dtype: Any = None) -> Rule:
-    def piece(index: tuple[Any, ...]) -> Callable[[], Any]:
-        return lambda: g[index]
+@composed(np.atleast_1d)
+def atleast_1d(*arys: Any) -> Any:
+    return with_axes(lambda shape: shape or (1,), arys)
 
-    before = (slice(None),) * (axis % out.ndim)
-    return tuple(piece((*before, i)) for i in range(len(arrays)))
+
+@composed(np.atleast_2d)
+def atleast_2d(*arys: Any) -> Any:
+    return with_axes(lambda shape: (1,) * (2 - len(shape)) + shape, arys)
+
+
+@composed(np.atleast_3d)
+def atleast_3d(*arys: Any) -> Any:
+    def shape_for(shape: tuple[int, ...]) -> tuple[int, ...]:
+        rows = shape if len(shape) > 1 else (1, *shape)
+        return rows + (1,) * (3 - len(rows))
+
+    return with_axes(shape_for, arys)

@@ -1,0 +1,314 @@
+"""The derivative by the rules against the one by differences, at one point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygraph.gradcheck.complex_step import STEPS, slope_by_complex_step
+from tinygraph.gradcheck.differences import Change, Estimate, Point, look, quick_estimate
+from tinygraph.gradcheck.report import Comparison, Verdict
+from tinygraph.gradcheck.vector import VectorFunction
+
+Array = NDArray[Any]
+
+SAFETY = 10
+"""How many doubts a derivative may be off; each is a bound on the error, or nearly one."""
+
+FLOOR = 1e-7
+"""Relative errors that are nobody's mistake: of constants written with eight digits, say."""
+
+QUICK_STEP = 2.0**-7
+"""The step, in scales of the input, whose truncation error is about its rounding error."""
+
+UNDERFLOW = 2.0**-500
+"""Changes of a result that are lost where squares of its terms underflow."""
+
+CONFIRMATIONS = 4
+"""How often close looks have to bear out quick estimates before these alone tell what is wrong."""
+
+SHIFT = 0.75
+"""What steps are multiplied by for a second opinion."""
+
+
+class Line(NamedTuple):
+    """Elements of the input and how they move together, and steps for differences.
+
+    `size` is that of a single element, and 0 of several.
+    """
+
+    positions: Array
+    factors: Array
+    name: str
+    size: float
+    scale: float
+    finest: float
+    widest: float
+
+
+class Opinion(NamedTuple):
+    """What differences say of a derivative by the rules."""
+
+    verdict: Verdict
+    numeric: float
+    uncertainty: float
+
+
+class Comparer:
+    """A point, a cotangent and the gradient there, to be compared with differences."""
+
+    def __init__(
+        self,
+        function: VectorFunction,
+        x: Array,
+        y: Array,
+        weights: Array,
+        pull: Callable[[Array], Array],
+        order: int,
+    ) -> None:
+        self.function = function
+        self.x = x
+        self.known = np.isfinite(y)
+        self.y = np.where(self.known, y, 0)
+        self.weights = np.where(self.known, weights, 0)
+        self.order = order
+        self.pull = pull
+        self.gradient = pull(self.weights)
+        self.rounding = float(np.linalg.norm(function.rounding * self.weights * self.y))
+        self.size = np.ones_like(x)
+        for start, stop in zip(function.inputs.stops, function.inputs.stops[1:], strict=False):
+            self.size[start:stop] = typical(x[start:stop])
+        self.unit = power_of_two(np.maximum(np.abs(x), self.size * 2.0**-10))
+        self.hints: dict[int, float] = {}
+        self.confirmed = 0
+        self.blurs: tuple[Array, Array] | None = None
+        # One result alone is not weighted in tables: users know its derivative.
+        self.shown = float(self.weights[0]) if self.weights.size == 1 and self.weights[0] else 1.0
+
+    def element(self, position: int) -> Line:
+        """Make the line along one element."""
+        x, unit = abs(float(self.x[position])), float(self.unit[position])
+        finest = max(float(np.spacing(x)), unit * 2.0**-54)
+        widest = max(float(self.size[position]), unit, 1.0)
+        size = float(power_of_two(np.array(x))) if x else 0.0
+        return Line(np.array([position]), np.ones(1), "", size, unit, finest, widest)
+
+    def group(self, positions: Array, sizes: Array, generator: np.random.Generator) -> Line:
+        """Make a line along which elements move by about their sizes, each by another factor."""
+        # Multiples of 1/64 leave x + h * factor without rounding, for most steps.
+        factors = generator.integers(32, 97, positions.size) / 64
+        factors *= generator.choice([-1.0, 1.0], positions.size) * sizes[positions]
+        return Line(positions, factors, "", 0.0, 1.0, 2.0**-50, 1.0)
+
+    def change(self, line: Line) -> Change:
+        """Give how much weights . f changes along a line."""
+        positions, factors = line.positions, line.factors
+        noise = self.rounding
+        if positions.size > 1:
+            moved = self.gradient[positions] * self.x[positions]
+            noise += 2.0**-53 * float(np.linalg.norm(moved[np.isfinite(moved)]))
+
+        def change(step: float) -> tuple[float, float]:
+            x = self.x.copy()
+            x[positions] += step * factors
+            difference = np.where(self.known, self.function(x) - self.y, 0)
+            total = float(self.weights @ difference)
+            return total, noise + 2.0**-53 * abs(total)
+
+        return change
+
+    def compare(self, line: Line) -> Comparison:
+        """Compare the derivatives along a line."""
+        analytic = self.analytic(line)
+        verdict, numeric, uncertainty = self.judge(line, analytic)
+        place: tuple[str, tuple[int, ...] | None, str] = (line.name, None, "")
+        if line.positions.size == 1:
+            factor = float(line.factors[0])
+            analytic, numeric = analytic / factor, numeric / factor
+            uncertainty /= abs(factor)
+            place = self.function.inputs.place(int(line.positions[0]))
+        analytic, numeric = analytic / self.shown, numeric / self.shown
+        return Comparison(
+            *place, self.order, analytic, numeric, uncertainty / abs(self.shown), verdict
+        )
+
+    def analytic(self, line: Line) -> float:
+        """Give the derivative by the rules along a line."""
+        return float(self.gradient[line.positions] @ line.factors)
+
+    def suspicion(self, line: Line) -> float:
+        """Give how much too large the error along a line is, above 1 if it is too large."""
+        quick, is_enough = self.quick(line)
+        if is_enough:
+            return abs(self.analytic(line) - quick.value) / (doubt_of(quick) + 1e-300)
+        comparison = self.compare(line)
+        return 0.0 if comparison.verdict == "right" else 1 + comparison.excess
+
+    def quick(self, line: Line) -> tuple[Estimate, bool]:
+        """Estimate the derivative along a line from a few steps, and tell whether that will do."""
+        leaf = self.function.inputs.leaf_of(int(line.positions[0]))
+        step = self.hints.get(leaf, QUICK_STEP) * line.scale
+        quick = quick_estimate(self.change(line), step)
+        if quick.value == 0:
+            # Where f does not change at all there is its own rounding error alone.
+            return quick, quick.doubt <= 16 * self.rounding / step
+        return quick, quick.doubt <= max(1e-7 * abs(quick.value), 1e-10 * self.typical_slope(line))
+
+    def judge(self, line: Line, analytic: float) -> Opinion:
+        """Say whether a derivative by the rules is right, looking closely only if need be."""
+        quick, is_enough = self.quick(line)
+        error = abs(analytic - quick.value)
+        if is_enough and error <= doubt_of(quick):
+            return Opinion("right", quick.value, doubt_of(quick))
+        if (
+            is_enough
+            and self.confirmed >= CONFIRMATIONS
+            and error > 1e3 * quick.doubt + 1e-4 * abs(quick.value)
+        ):
+            return Opinion("wrong", quick.value, doubt_of(quick))
+        point = look(self.change(line), line.scale, line.finest, line.widest)
+        opinion = self.weigh(line, analytic, point)
+        if opinion.verdict != "right" and line.scale > 8 * line.size > 0:
+            # The element is much smaller than its neighbours, whose size the steps start from.
+            line = line._replace(scale=line.size, finest=max(line.size * 2.0**-54, 5e-324))
+            point = look(self.change(line), line.scale, line.finest, line.widest)
+            opinion = self.weigh(line, analytic, point)
+        if point.smooth and 0 < point.smooth[0].step < line.scale / 4:
+            leaf = self.function.inputs.leaf_of(int(line.positions[0]))
+            self.hints[leaf] = point.smooth[0].step / line.scale
+        if opinion.verdict == "right":
+            return opinion
+        shifted = line._replace(factors=SHIFT * line.factors)
+        again = look(self.change(shifted), line.scale, line.finest, line.widest)
+        second = self.weigh(shifted, SHIFT * analytic, again)
+        if second.verdict != opinion.verdict:
+            return Opinion("right", opinion.numeric, opinion.uncertainty + error)
+        if is_enough and abs(quick.value - opinion.numeric) <= SAFETY * quick.doubt:
+            self.confirmed += 1
+        return opinion
+
+    def typical_slope(self, line: Line) -> float:
+        """Give the size of the derivatives among which that along a line is one."""
+        if line.positions.size > 1:
+            return float(np.linalg.norm(self.gradient[line.positions] * line.factors))
+        leaf = self.function.inputs.leaf_of(int(line.positions[0]))
+        start, stop = self.function.inputs.stops[leaf : leaf + 2]
+        return float(np.max(np.abs(self.gradient[start:stop])))
+
+    def weigh(self, line: Line, analytic: float, point: Point) -> Opinion:
+        """Say whether a derivative by the rules is one that the differences admit."""
+        left, right = point.left.value, point.right.value
+        if point.oddity == "unbounded" and np.isinf(analytic):
+            slope = right if np.isfinite(right) else left
+            if np.sign(slope) == np.sign(analytic):
+                return Opinion("right", float(np.sign(slope) * np.inf), 0.0)
+        if point.oddity:
+            verdict: Verdict = "discontinuity" if point.oddity == "discontinuity" else "kink"
+            return Opinion(verdict, (left + right) / 2, abs(left - right) / 2)
+        admitted = self.sharpen(line, point.smooth)
+        blur = self.blur(line)
+        floor = FLOOR if line.positions.size == 1 else FLOOR / 10
+        underflow = UNDERFLOW * float(np.max(np.abs(self.weights), initial=0)) / line.scale
+        opinions = [
+            (e.value, SAFETY * (e.doubt + blur) + floor * abs(e.value) + underflow)
+            for e in admitted
+        ]
+        for numeric, uncertainty in opinions:
+            if abs(analytic - numeric) <= uncertainty:
+                return Opinion("right", numeric, uncertainty)
+        numeric, uncertainty = opinions[0]
+        if np.isfinite(analytic) and not np.isfinite(uncertainty):
+            return Opinion("right", numeric, np.inf)
+        return Opinion("wrong", numeric, uncertainty)
+
+    def sharpen(self, line: Line, smooth: list[Estimate]) -> list[Estimate]:
+        """Put the complex step in the place of an unsure estimate that it agrees with."""
+        best = smooth[0]
+        if best.doubt <= 1e-6 * abs(best.value) or not self.function.takes_complex_steps:
+            return smooth
+        direction = np.zeros_like(self.x)
+        direction[line.positions] = line.factors
+        # Neighbours by rounding errors show how well conditioned the function is here.
+        neighbours = [(self.x, STEPS[0]), (self.x, STEPS[1])]
+        neighbours += [(self.x * (1 + sign * 2.0**-52), STEPS[0]) for sign in (-1, 1)]
+        slopes = [
+            slope_by_complex_step(self.function.values, x, direction, self.weights, step)
+            for x, step in neighbours
+        ]
+        doubt = 4 * float(np.ptp(slopes)) + 1e-13 * abs(slopes[0])
+        agrees = abs(slopes[0] - best.value) <= 2 * (best.doubt + doubt)
+        return [Estimate(slopes[0], doubt)] if agrees and doubt < best.doubt else smooth
+
+    def blur(self, line: Line) -> float:
+        """Give the rounding error of the derivative by the rules along a line."""
+        if self.blurs is None:
+            self.blurs = self.measure_blur()
+        moves, jitter = self.blurs
+        moved = np.abs(moves[:, line.positions] @ line.factors)
+        return float(
+            np.max(moved, initial=0) + np.linalg.norm(jitter[line.positions] * line.factors)
+        )
+
+    def measure_blur(self) -> tuple[Array, Array]:
+        """Give how the gradient moves with the last bits of the input, and how it jitters.
+
+        The first is what an ill-conditioned problem makes of rounding errors. The second is the
+        noise along a line; where the gradient is flat on a short one, it may have steps that a
+        longer one shows.
+        """
+        generator = np.random.default_rng(0)
+        moves = [
+            self.gradient_at(self.x * (1 + 2.0**-52 * generator.choice([-1, 1], self.x.shape)))
+            - self.gradient
+            for _ in range(3)
+        ]
+        direction = self.x * generator.uniform(0.5, 1, self.x.shape)
+        short, long = (
+            np.array([self.gradient_at(self.x + i * step * direction) for i in range(9)])
+            for step in (2.0**-36, 2.0**-24)
+        )
+        jitter = np.where(np.ptp(short, axis=0) == 0, noise_of(long), noise_of(short))
+        return np.nan_to_num(moves, nan=0, posinf=0, neginf=0), np.nan_to_num(jitter, posinf=0)
+
+    def gradient_at(self, x: Array) -> Array:
+        """Give the gradient at another point, NaN where there is none."""
+        try:
+            return self.function.gradient(x, self.weights)
+        except Exception:
+            return np.full(x.shape, np.nan)
+
+
+def noise_of(table: Array) -> Array:
+    """Give the noise in rows of numbers along a line, from their high differences.
+
+    The smooth part hardly reaches those (J. J. More and S. M. Wild, Estimating computational
+    noise, SIAM J. Sci. Comput. 33(3), 2011); the median passes over a kink on the line.
+    """
+    noise = np.full(table.shape[1:], np.inf)
+    variance = 1.0
+    for order in range(1, 6):
+        table = np.diff(table, axis=0)
+        variance *= (4 * order - 2) / order
+        if order >= 3:
+            noise = np.minimum(noise, 1.5 * np.median(np.abs(table), axis=0) / variance**0.5)
+    return noise
+
+
+def doubt_of(quick: Estimate) -> float:
+    """Give how far a derivative may be off a quick estimate and pass at once."""
+    return 4 * quick.doubt + 1e-9 * abs(quick.value)
+
+
+def typical(x: Array) -> float:
+    """Give the size of the numbers in an array, 1 of zeros."""
+    finite = x[np.isfinite(x)]
+    size = float(np.sqrt(np.mean(np.square(finite)))) if finite.size else 0.0
+    return size if 0 < size < np.inf else 1.0
+
+
+def power_of_two(x: Array) -> Array:
+    """Round up to powers of two."""
+    return np.asarray(np.exp2(np.ceil(np.log2(x))))

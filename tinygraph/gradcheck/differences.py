@@ -1,0 +1,277 @@
+"""Derivatives by finite differences, each with the error that it may have.
+
+A function of one number is evaluated at +-h for steps h that halve. At every scale Richardson's
+extrapolation gives an estimate, and how much estimates change from one scale to the next shows
+what disturbs them: the truncation error at large steps, the rounding error of the function at
+small ones. The largest disturbance seen at a scale and below it is the doubt of its estimate; the
+scale of the least doubt wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+Change = Callable[[float], tuple[float, float]]
+"""From a step to the change of a function, and the rounding error that it has at least."""
+
+LEVELS = 3
+"""How often estimates are extrapolated; more would amplify the noise."""
+
+FINE = 2.0**-20
+"""How small the stairs of a function are, in scales of the input, to count as rounding."""
+
+
+class Estimate(NamedTuple):
+    """A derivative, the bound of its error, and the step at which it was found."""
+
+    value: float
+    doubt: float
+    step: float = 0.0
+
+
+class Point(NamedTuple):
+    """What differences tell of a function at a point.
+
+    `smooth` are the derivatives that they admit: none on a kink, two where small and large steps
+    see different slopes and either may be meant, as of a function that rounds its results.
+    `oddity` is `kink`, `discontinuity` or `unbounded` where there is no derivative.
+    """
+
+    smooth: list[Estimate]
+    left: Estimate
+    right: Estimate
+    oddity: str = ""
+
+
+class Samples(NamedTuple):
+    """The changes of a function at steps h that halve, forward and backward, and their noise."""
+
+    steps: Array
+    forward: Array
+    backward: Array
+    noise: Array
+
+
+class Stair(NamedTuple):
+    """How far a function is flat, and how high it jumps there; zeros of one that has no stairs."""
+
+    step: float
+    size: float
+
+
+def sample(change: Change, steps: list[float]) -> Samples:
+    """Evaluate a function at the steps, which halve, on both sides."""
+    rows = []
+    for step in steps:
+        (forward, noise_1), (backward, noise_2) = change(step), change(-step)
+        rows.append((step, forward, backward, max(noise_1, noise_2)))
+    return Samples(*np.array(rows, dtype=float).reshape(-1, 4).T)
+
+
+def quick_estimate(change: Change, step: float) -> Estimate:
+    """Estimate a derivative from three steps alone, which is enough for most functions."""
+    return central_estimates(sample(change, [step, step / 2, step / 4]))[-1]
+
+
+def look(change: Change, scale: float, finest: float, widest: float) -> Point:
+    """Find the derivative of a function at 0, or what stands in its way, from steps of all sizes.
+
+    Steps go from a quarter of `scale`, a power of two, down to `finest`, and up to `widest` where
+    the function rounds so much that small steps do not tell.
+    """
+    steps = [scale / 4]
+    while steps[-1] > finest:
+        steps.append(steps[-1] / 2)
+    samples = sample(change, steps)
+    stair = find_stair(samples, change, finest)
+    if not stair.size:
+        return judge(widen(samples, change, widest))
+    point = judge(widen(above(samples, stair), change, widest))
+    is_rounding = stair.step < FINE * scale
+    return (
+        point
+        if is_rounding or point.oddity
+        else point._replace(
+            smooth=[*point.smooth, Estimate(0.0, 2 * samples.noise[-1] / stair.step, stair.step)]
+        )
+    )
+
+
+def widen(samples: Samples, change: Change, widest: float) -> Samples:
+    """Add larger steps as long as they would leave less doubt."""
+    while samples.steps[0] < widest and is_noisy(central_estimates(samples), samples):
+        more = sample(change, [power * samples.steps[0] for power in (8, 4, 2)])
+        samples = Samples(*map(np.concatenate, zip(more, samples, strict=True)))
+    return samples
+
+
+def is_noisy(found: list[Estimate], samples: Samples) -> bool:
+    """Tell whether larger steps would leave less doubt."""
+    best = surest(found)
+    return best.step >= samples.steps[0] / 2 and best.doubt > 1e-8 * abs(best.value)
+
+
+def judge(samples: Samples) -> Point:
+    """Find the derivative from the samples, or what stands in its way."""
+    h, forward, backward, noise = samples
+    left = surest(one_sided_estimates(-backward, h, noise))
+    right = surest(one_sided_estimates(forward, h, noise))
+    if is_jump(forward, samples) or is_jump(backward, samples):
+        return Point([], left, right, "discontinuity")
+    sides = [
+        (changes, side)
+        for changes, side in ((forward, right), (backward, left))
+        if np.isfinite(side.doubt)
+    ]
+    if len(sides) == 1:
+        # At the edge of the domain there is one side alone.
+        changes, side = sides[0]
+        is_root = is_steep(changes, samples, side)
+        return Point([] if is_root else [side], left, right, "unbounded" if is_root else "")
+    central = plateaus(central_estimates(samples))
+    steep = [is_steep(changes, samples, central[0]) for changes, _ in sides]
+    if any(steep) and all(steep) and np.sign(forward[-1]) != np.sign(backward[-1]):
+        return Point([], left, right, "unbounded")
+    if any(steep) or has_kink(samples, central[0].doubt):
+        return Point([], left, right, "kink")
+    return Point(central, left, right)
+
+
+def central_estimates(samples: Samples) -> list[Estimate]:
+    """Give the estimates of every scale and level by central differences.
+
+    The odd part of the change divided by h is the slope plus even powers of h; the even part is
+    even powers of h alone, unless there is a kink, of which central differences would not tell.
+    """
+    h, noise = samples.steps, samples.noise
+    slopes = (samples.forward - samples.backward) / (2 * h)
+    bends = (samples.forward + samples.backward) / 2
+    kink = 1.0
+    found: list[Estimate] = []
+    for level in range(1, LEVELS + 1):
+        if len(slopes) < 2:
+            break
+        power = 4.0**level
+        # What a kink contributes to these differences of the even part, in units of its bend.
+        kink *= 1 - power / 2
+        bends = bends[:-1] - power * bends[1:]
+        h, noise = h[: len(bends)], noise[: len(bends)]
+        steps_apart = slopes[1:] - slopes[:-1]
+        slopes = slopes[1:] + steps_apart / (power - 1)
+        disturbance = np.maximum(np.abs(steps_apart), np.abs(bends / kink) / h)
+        found += estimates(slopes, disturbance, h, noise)
+    return found
+
+
+def one_sided_estimates(changes: Array, h: Array, noise: Array) -> list[Estimate]:
+    """Give the estimates of every scale and level from the changes on one side alone."""
+    slopes = changes / h
+    found: list[Estimate] = []
+    for level in range(1, LEVELS + 1):
+        if len(slopes) < 2:
+            break
+        h, noise = h[: len(slopes) - 1], noise[: len(slopes) - 1]
+        steps_apart = slopes[1:] - slopes[:-1]
+        slopes = slopes[1:] + steps_apart / (2.0**level - 1)
+        found += estimates(slopes, np.abs(steps_apart), h, noise)
+    return found
+
+
+def estimates(values: Array, disturbance: Array, h: Array, noise: Array) -> list[Estimate]:
+    """Give values with their doubts: no scale is surer than what disturbs the smaller ones."""
+    moved = np.fmax.accumulate((disturbance * h)[::-1])[::-1]
+    doubts = (moved + 2 * noise) / h
+    doubts[~np.isfinite(values + disturbance + doubts)] = np.inf
+    triples = zip(values.tolist(), doubts.tolist(), h.tolist(), strict=True)
+    return [Estimate(*triple) for triple in triples]
+
+
+def surest(found: list[Estimate]) -> Estimate:
+    """Give the estimate of least doubt."""
+    return min(found, key=lambda e: e.doubt, default=Estimate(np.nan, np.inf))
+
+
+def plateaus(found: list[Estimate]) -> list[Estimate]:
+    """Give the surest estimate, and the surest that contradicts it at another scale."""
+    best = surest(found)
+    others = [e for e in found if abs(e.value - best.value) > 3 * (e.doubt + best.doubt)]
+    return [best, surest(others)] if others else [best]
+
+
+def find_stair(samples: Samples, change: Change, finest: float) -> Stair:
+    """Find the step at which a function that rounds its results begins to change, and by how much.
+
+    A function that is flat around 0, as a relu is on its closed side, changes little at first.
+    """
+    moves = np.maximum(np.abs(samples.forward), np.abs(samples.backward))
+    moving = np.flatnonzero(moves > 0)
+    if not len(moving) or moving[-1] in (0, len(moves) - 1):
+        return Stair(0.0, 0.0)
+    last = moving[-1]
+    side = 1 if abs(samples.forward[last]) == moves[last] else -1
+    flat, step = samples.steps[last + 1], samples.steps[last]
+    if step < 16 * finest:
+        return Stair(0.0, 0.0)
+    for _ in range(8):
+        middle = (flat + step) / 2
+        flat, step = (flat, middle) if change(side * middle)[0] != 0 else (middle, step)
+    size = abs(change(side * step)[0])
+    return Stair(step, size) if size > moves[last] / 4 else Stair(0.0, 0.0)
+
+
+def above(samples: Samples, stair: Stair) -> Samples:
+    """Leave out the steps that see no change, and count the stair as noise."""
+    kept = samples.steps >= stair.step
+    steps, forward, backward, noise = (row[kept] for row in samples)
+    return Samples(steps, forward, backward, np.maximum(noise, stair.size))
+
+
+def is_jump(changes: Array, samples: Samples) -> bool:
+    """Tell whether the function changes by as much however small the step is."""
+    small, larger = np.abs(changes[-1]), np.abs(changes[-9:-1])
+    everywhere = max(
+        np.nanmax(np.abs(side), initial=0) for side in (samples.forward, samples.backward)
+    )
+    return bool(
+        len(larger) == 8
+        and np.all(small > 0.9 * larger)
+        and small > 1e-5 * everywhere
+        and small > 1000 * samples.noise[-1]
+    )
+
+
+def has_kink(samples: Samples, doubt: float) -> bool:
+    """Tell whether the slopes on both sides differ, as long as steps are not too small to tell.
+
+    Where central differences are sure of the slope the kink is nearby, not here.
+    """
+    h, forward, backward, noise = samples
+    gaps = np.abs(forward + backward) / h
+    moved = np.abs(forward[:-1] - 2 * forward[1:]) + np.abs(backward[:-1] - 2 * backward[1:])
+    unsure = (np.fmax.accumulate(moved[::-1])[::-1] + 2 * noise[:-1]) / h[:-1]
+    clear = np.flatnonzero(unsure < 0.1 * gaps[:-1])
+    if not len(clear):
+        return False
+    gap, before = gaps[clear[-1]], gaps[max(clear[-1] - 8, 0)]
+    return bool(doubt > 0.2 * gap and not gap <= 0.7 * before)
+
+
+def is_steep(changes: Array, samples: Samples, best: Estimate) -> bool:
+    """Tell whether slopes on one side grow without end as steps shrink, as those of a root at 0."""
+    informed = np.flatnonzero(np.abs(changes) > 100 * samples.noise)[-12:]
+    if len(informed) < 12 or best.doubt < 1e-3 * abs(best.value):
+        return False
+    changes, h = changes[informed], samples.steps[informed]
+    slopes = changes / h
+    growth = np.diff(slopes)
+    return (
+        bool(np.all(growth[1:] / growth[:-1] > 0.98))
+        and bool(np.all(growth * slopes[1:] > 0))
+        and bool(np.all(np.abs(changes[1:]) < 0.9 * np.abs(changes[:-1])))
+    )
