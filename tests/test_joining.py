@@ -106,6 +106,7 @@ REFUSED: list[Callable[[Any], Any]] = [
     lambda x: np.apply_along_axis(np.sum, 2, x),
     lambda x: np.apply_along_axis(np.sum, 1, x[:0]),
     lambda x: np.apply_over_axes(lambda a, axis: a[0, 0], x, [0]),
+    lambda x: np.apply_over_axes(np.sum, x, 5),
 ]
 
 

@@ -15,12 +15,12 @@ from tests.numeric import Estimate, assert_gradients, numeric_vjp
 from tests.samples import (
     ALWAYS_FLOAT64,
     FIRST_DTYPE,
-    FLOAT32_AT_LEAST,
     FORMS,
     NO_FLOAT16,
     OF_SEQUENCES,
     REAL_ONLY,
     STEPS,
+    WIDENS_FLOAT16,
     all_ops,
     calls_of,
     is_elementwise,
@@ -292,11 +292,10 @@ def test_narrow_floats_stay_narrow(op: Op, dtype: str, data: st.DataObject, seed
 
 def dtypes_of(op: Op, dtype: str) -> set[Any]:
     """Give the dtypes, real and complex, in which an op computes with numbers of `dtype`."""
-    if op.name in ALWAYS_FLOAT64:
-        dtype = "float64"
-    elif op.name in FLOAT32_AT_LEAST and dtype == "float16":
-        dtype = "float32"
-    return {np.dtype(dtype), np.result_type(np.dtype(dtype), 1j)}
+    reals = {"float64" if op.name in ALWAYS_FLOAT64 else dtype}
+    if op.name in WIDENS_FLOAT16 and dtype == "float16":
+        reals |= {"float32", "float64"}
+    return {np.result_type(np.dtype(real), unit) for real in reals for unit in (1.0, 1j)}
 
 
 @pytest.mark.parametrize("narrow", ["float32", "int8"])

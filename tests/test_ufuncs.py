@@ -304,6 +304,18 @@ def test_reduce_with_a_start_and_a_mask(keywords: dict[str, Any]) -> None:
         check(lambda x: np.divide.reduce(x, **keywords), POSITIVE)
 
 
+@pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.maximum], ids=lambda u: u.__name__)
+def test_reductions_of_numpys_own_take_its_keywords(ufunc: Any) -> None:
+    check(ufunc.reduce, X)
+    check(lambda x: ufunc.reduce(x, 1), X)
+    check(lambda x: ufunc.reduce(x, axis=None, keepdims=True), X)
+    check(lambda x: ufunc.reduce(x, axis=(0, 1), initial=0.7), X)
+    check(lambda x: ufunc.reduce(x, initial=0.7, where=MASK), X)
+    check(lambda x: ufunc.reduce(x, dtype=None, initial=None, where=True), X)
+    out = ufunc.reduce(tg.Node(X), dtype="f4")
+    assert_same_bits(out.value, ufunc.reduce(X, dtype="f4"))
+
+
 def test_a_mask_of_reduce_hides_what_would_be_nan() -> None:
     x = np.array([[2.0, 0.0], [4.0, np.nan]])
     mask = np.array([[True, False], [True, False]])
@@ -384,8 +396,9 @@ def test_records_that_tie_share_equally() -> None:
         expected[row, : row + 1] = tied / np.sum(tied)
     np.testing.assert_allclose(jacobian, expected, rtol=1e-15)
     np.testing.assert_allclose(tg.jacobian(np.minimum.accumulate)(-x), expected, rtol=1e-15)
-    (gradient,) = gradients(lambda x: np.fmax.reduce(x), [2.0, np.nan, 2.0, 1.0, 2.0])
-    np.testing.assert_allclose(gradient, [1 / 3, 0, 1 / 3, 0, 1 / 3], rtol=1e-15)
+    for call in [np.fmax.reduce, lambda x: np.fmax.reduceat(x, [0]), lambda x: -np.fmin.reduce(-x)]:
+        (gradient,) = gradients(call, [2.0, np.nan, 2.0, 1.0, 2.0])
+        np.testing.assert_allclose(gradient, [1 / 3, 0, 1 / 3, 0, 1 / 3], rtol=1e-15)
 
 
 def test_records_pass_the_gradient_to_a_nan() -> None:
@@ -707,6 +720,7 @@ def test_real_if_close_reads_the_imaginary_parts() -> None:
 def test_select_takes_what_numpy_takes() -> None:
     check(lambda x, y: np.select([X < 0, Y > 1], [x, y * 2], 7.0), X, Y)
     check(lambda x: np.select([x < 0, x > 1], [x * x, 2.0]), X)
+    check(lambda x: np.select(np.stack([X[0] > 0, X[1] > 0]), x), X)
     check(lambda x, y: np.select([X > 0, MASK], [[1, 2, 3], x], default=y), X, Y)
     check(lambda s: np.select([MASK, ~MASK], [s, 2 * s]), np.array(1.5))
     x = X.astype("f4")
@@ -817,6 +831,11 @@ def test_sets_of_repeated_elements(function: Callable[..., Any]) -> None:
     assert_same_bits(getattr(out, "value", out), function(REPEATED, other))
     empty = function(tg.Node(np.ones(0)), np.ones(0))
     assert np.shape(empty) == (0,)
+
+
+def test_a_number_common_to_two_sets_has_half_its_gradient_from_each() -> None:
+    for_x, for_y = gradients(lambda x, y: np.intersect1d(x, y) ** 2, [3.0, 1.0, 2.0], [2.0, 3.0])
+    assert (for_x.tolist(), for_y.tolist()) == ([3, 0, 2], [2, 3])
 
 
 def test_counts_have_gradients_by_weights() -> None:

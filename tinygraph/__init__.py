@@ -51,9 +51,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `save` and `load` when they are first used: they need much of the standard library."""
+    """Import when first used what needs much else: `save` and `load`, and `special` with SciPy."""
     if name in ("load", "save"):
         from tinygraph import io
 
         return getattr(io, name)
+    if name == "special":
+        from tinygraph.rules import special
+
+        return special
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -499,7 +499,8 @@ class Node(Traced):
         self._refuse_to_leave(
             "np.asarray(node)",
             "np.stack([...]) for lists of Nodes and in place of array[i] = node, f(node) or "
-            "np.stack([f(x) for x in node]) for np.vectorize(f)(node), node.value",
+            "np.stack([f(x) for x in node]) for np.vectorize(f)(node), tg.special.f for SciPy's "
+            "softmax, log_softmax, logsumexp, polygamma and expm, node.value",
         )
         if copy:
             return np.array(self._value, dtype=dtype)
@@ -537,14 +538,6 @@ class Node(Traced):
                 f"graph; write node.detach() for a leaf of the same value, or node.copy()"
             )
         return Node, (self._value, self.requires_grad, self.name), (None, {"grad": self.grad})
-
-    def __getattr__(self, name: str) -> NoReturn:
-        message = f"'Node' object has no attribute {name!r}"
-        if name in _in_place:
-            message += f": values of Nodes are not changed in place; write {_in_place[name]}"
-        elif hasattr(ndarray, name) and not name.startswith("__"):
-            message += f" in the graph; write node.value.{name}"
-        raise AttributeError(message, name=name, obj=self)
 
     def __setitem__(self, index: Any, values: Any) -> NoReturn:
         raise TypeError(
@@ -731,6 +724,11 @@ class Node(Traced):
         return shape.identity(self)
 
 
+_power = _binary(np.power)
+_operands = frozenset({Node, ndarray, float, int})
+_operand_types = (Node, ndarray, np.generic, int, float, complex, list, tuple)
+
+
 _in_place = {
     "byteswap": "node.value.byteswap()",
     "fill": "np.full_like(node, value)",
@@ -743,6 +741,20 @@ _in_place = {
 }
 """What to write in place of the methods by which an ndarray changes itself."""
 
-_power = _binary(np.power)
-_operands = frozenset({Node, ndarray, float, int})
-_operand_types = (Node, ndarray, np.generic, int, float, complex, list, tuple)
+
+def _absent(name: str) -> property:
+    def refuse(self: Node) -> NoReturn:
+        message = f"'Node' object has no attribute {name!r}"
+        if name in _in_place:
+            message += f": values of Nodes are not changed in place; write {_in_place[name]}"
+        else:
+            message += f" in the graph; write node.value.{name}"
+        raise AttributeError(message, name=name, obj=self)
+
+    return property(refuse)
+
+
+# A __getattr__ would make every other attribute slower.
+for _name in dir(ndarray):
+    if not _name.startswith("_") and not hasattr(Node, _name):
+        setattr(Node, _name, _absent(_name))

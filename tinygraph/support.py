@@ -14,16 +14,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygraph import rules
-from tinygraph.op import COMPOSED, CONSTANT, OF_SHAPES, OPS, Function, Op, is_dispatched
+from tinygraph.op import COMPOSED, CONSTANT, INSTEAD, OF_SHAPES, OPS, Function, Op, is_dispatched
 
 HEADER = f"""# What NumPy's functions do with Nodes
 
-Written by `python -m tinygraph.support` from the table of ops, with NumPy {np.__version__}; a test compares
-it with NumPy's namespace. The functions with a rule have derivatives of any order, by every argument
-before the semicolon that is a Node; what follows it are plain parameters. Methods of ufuncs, methods
-of Node and operators are made of these. Functions that NumPy does not hand over to Nodes, those that
-make arrays (np.array, np.arange, ...) for one, are not listed: np.asarray(node) is refused.
-
+Written by `python -m tinygraph.support` from the table of ops, with NumPy {np.__version__}; a test
+compares it with NumPy's namespace. The functions with a rule have derivatives of any order by every
+argument before the semicolon that is a Node; what follows it are plain parameters. Methods of
+ufuncs, methods of Node and operators are made of these. Functions that NumPy does not hand over to
+Nodes, those that make arrays (np.array, np.arange, ...) for one, are not listed: np.asarray(node)
+is refused.
 """
 
 PLAIN = "plain result, which no gradient flows through"
@@ -84,8 +84,12 @@ def describe_rule(function: Function) -> str:
 
 def row(function: Function, names: list[str]) -> Row:
     """Describe a function."""
-    if function in CONSTANT or function in OF_SHAPES:
-        notes = PLAIN if function in CONSTANT else SHAPES
+    if function in CONSTANT:
+        notes = PLAIN
+    elif function in OF_SHAPES:
+        notes = SHAPES
+    elif function in INSTEAD:
+        notes = f"writes in place, and is refused; write {INSTEAD[function]}"
     else:
         known = function in OPS or function in COMPOSED
         notes = describe_rule(function) if known else MISSING

@@ -7,7 +7,7 @@ function that is composed of others ("np.clip"); and, where it needs them, sets 
 - REAL_ONLY: complex numbers are refused
 - ALWAYS_FLOAT64: gives float64 also of narrower numbers
 - NO_FLOAT16: refuses float16
-- FLOAT32_AT_LEAST: gives float32 of float16
+- WIDENS_FLOAT16: gives float32 or float64 of float16
 - FIRST_DTYPE: computes in the dtype of its first input
 - OF_SEQUENCES: the function that users write takes the inputs as one sequence
 - JOINT: gives a Bundle, or reads part of its input, and is tested with the composed function of it
@@ -47,7 +47,7 @@ STEPS = names_in_all("STEPS")
 REAL_ONLY = names_in_all("REAL_ONLY")
 ALWAYS_FLOAT64 = names_in_all("ALWAYS_FLOAT64")
 NO_FLOAT16 = names_in_all("NO_FLOAT16")
-FLOAT32_AT_LEAST = names_in_all("FLOAT32_AT_LEAST")
+WIDENS_FLOAT16 = names_in_all("WIDENS_FLOAT16")
 FIRST_DTYPE = names_in_all("FIRST_DTYPE")
 OF_SEQUENCES = names_in_all("OF_SEQUENCES")
 JOINT = names_in_all("JOINT")

@@ -123,6 +123,7 @@ SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "np.cumulative_prod": running_of_array_api(zeros=True),
     "np.nancumsum": running(),
     "np.nancumprod": running(zeros=True),
+    "difference": running(needs_axis=True),
     "np.diff": differences(),
     "np.ediff1d": flat_differences(),
     "slope": slopes(),
@@ -138,5 +139,6 @@ FORMS = {
         "np.trapezoid": np.trapezoid,
     }.items()
 }
+FORMS |= {"running_max": np.maximum.accumulate, "running_min": np.minimum.accumulate}
 
 FIRST_DTYPE = {"slope"}

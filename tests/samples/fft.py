@@ -75,4 +75,4 @@ SAMPLES: dict[str, st.SearchStrategy[Call]] = {
 }
 
 REAL_ONLY = {"rfft", "ihfft", "np.fft.rfftn", "np.fft.rfft2"}
-FLOAT32_AT_LEAST = {"fft", "ifft", "rfft", "ihfft"}
+WIDENS_FLOAT16 = {"fft", "ifft", "rfft", "ihfft"}

@@ -148,7 +148,7 @@ def of_sequence(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 OF_SEQUENCES = {"concatenate", "stack"}
-JOINT = {"split", "cut"}
+JOINT = {"split", "unstack"}
 FORMS = {
     **{
         f"np.{function.__name__}": of_sequence(function)

@@ -27,6 +27,14 @@ def unique_params(shape: tuple[int, ...]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional={**dict.fromkeys(flags, FLAG), **axis})
 
 
+def intersect_params(shape: tuple[int, ...]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional={"assume_unique": FLAG, "return_indices": FLAG})
+
+
+def common_to_itself(x: Any, **params: Any) -> Any:
+    return np.intersect1d(x, x, **params)
+
+
 SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "np.unique": one_array(unique_params),
     "np.unique_all": one_array(),
@@ -34,6 +42,7 @@ SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "np.unique_inverse": one_array(),
     "np.unique_values": one_array(),
     "np.union1d": pairs(),
+    "np.intersect1d": one_array(intersect_params),
     "np.setdiff1d": of_distinct(),
     "np.setxor1d": of_distinct(),
 }
@@ -45,4 +54,4 @@ def sorted_values(x: Any) -> Any:
     return values[np.argsort(values)]
 
 
-FORMS = {"np.unique_values": sorted_values}
+FORMS = {"np.unique_values": sorted_values, "np.intersect1d": common_to_itself}

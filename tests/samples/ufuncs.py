@@ -22,16 +22,14 @@ def segments(draw: st.DrawFn) -> Call:
     return Call((x,), {**params, "indices": places})
 
 
-RECORDS = {
-    f"{name}_accumulate": getattr(np, name) for name in ("maximum", "minimum", "fmax", "fmin")
-}
-
 SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "add_reduceat": segments(),
-    **{name: along_axes() for name in RECORDS},
+    "running_fmax": along_axes(),
+    "running_fmin": along_axes(),
 }
 
 FORMS = {
     "add_reduceat": lambda x, indices, axis: np.add.reduceat(x, indices, axis),
-    **{name: ufunc.accumulate for name, ufunc in RECORDS.items()},
+    "running_fmax": np.fmax.accumulate,
+    "running_fmin": np.fmin.accumulate,
 }

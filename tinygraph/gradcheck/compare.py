@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from tinygraph.gradcheck.complex_step import STEPS, slope_by_complex_step
 from tinygraph.gradcheck.differences import Change, Estimate, Point, look, quick_estimate
 from tinygraph.gradcheck.report import Comparison, Verdict
+from tinygraph.gradcheck.rounding import Rounding, measure_rounding
 from tinygraph.gradcheck.vector import VectorFunction
 
 Array = NDArray[Any]
@@ -84,9 +86,15 @@ class Comparer:
         self.unit = power_of_two(np.maximum(np.abs(x), self.size * 2.0**-10))
         self.hints: dict[int, float] = {}
         self.confirmed = 0
-        self.blurs: tuple[Array, Array] | None = None
         # One result alone is not weighted in tables: users know its derivative.
         self.shown = float(self.weights[0]) if self.weights.size == 1 and self.weights[0] else 1.0
+
+    @cached_property
+    def measured(self) -> Rounding:
+        """How much rounding errors matter here, measured when it is first needed."""
+        found = measure_rounding(self.function, self.x, self.weights, self.gradient)
+        self.rounding = max(self.rounding, found.of_value)
+        return found
 
     def element(self, position: int) -> Line:
         """Make the line along one element."""
@@ -169,26 +177,29 @@ class Comparer:
             and error > 1e3 * quick.doubt + 1e-4 * abs(quick.value)
         ):
             return Opinion("wrong", quick.value, doubt_of(quick))
-        point = look(self.change(line), line.scale, line.finest, line.widest)
-        opinion = self.weigh(line, analytic, point)
+        opinion, point = self.look(line, analytic)
         if opinion.verdict != "right" and line.scale > 8 * line.size > 0:
             # The element is much smaller than its neighbours, whose size the steps start from.
             line = line._replace(scale=line.size, finest=max(line.size * 2.0**-54, 5e-324))
-            point = look(self.change(line), line.scale, line.finest, line.widest)
-            opinion = self.weigh(line, analytic, point)
+            opinion, point = self.look(line, analytic)
         if point.smooth and 0 < point.smooth[0].step < line.scale / 4:
             leaf = self.function.inputs.leaf_of(int(line.positions[0]))
             self.hints[leaf] = point.smooth[0].step / line.scale
         if opinion.verdict == "right":
             return opinion
         shifted = line._replace(factors=SHIFT * line.factors)
-        again = look(self.change(shifted), line.scale, line.finest, line.widest)
-        second = self.weigh(shifted, SHIFT * analytic, again)
+        second, _ = self.look(shifted, SHIFT * analytic)
         if second.verdict != opinion.verdict:
             return Opinion("right", opinion.numeric, opinion.uncertainty + error)
         if is_enough and abs(quick.value - opinion.numeric) <= SAFETY * quick.doubt:
             self.confirmed += 1
         return opinion
+
+    def look(self, line: Line, analytic: float) -> tuple[Opinion, Point]:
+        """Look closely, with steps of all sizes, once it is known how much rounding matters."""
+        rounding = self.measured
+        point = look(self.change(line), line.scale, line.finest, line.widest)
+        return self.weigh(line, analytic, point, rounding), point
 
     def typical_slope(self, line: Line) -> float:
         """Give the size of the derivatives among which that along a line is one."""
@@ -198,7 +209,7 @@ class Comparer:
         start, stop = self.function.inputs.stops[leaf : leaf + 2]
         return float(np.max(np.abs(self.gradient[start:stop])))
 
-    def weigh(self, line: Line, analytic: float, point: Point) -> Opinion:
+    def weigh(self, line: Line, analytic: float, point: Point, rounding: Rounding) -> Opinion:
         """Say whether a derivative by the rules is one that the differences admit."""
         left, right = point.left.value, point.right.value
         if point.oddity == "unbounded" and np.isinf(analytic):
@@ -209,7 +220,7 @@ class Comparer:
             verdict: Verdict = "discontinuity" if point.oddity == "discontinuity" else "kink"
             return Opinion(verdict, (left + right) / 2, abs(left - right) / 2)
         admitted = self.sharpen(line, point.smooth)
-        blur = self.blur(line)
+        blur = rounding.of_slope(line.positions, line.factors)
         floor = FLOOR if line.positions.size == 1 else FLOOR / 10
         underflow = UNDERFLOW * float(np.max(np.abs(self.weights), initial=0)) / line.scale
         opinions = [
@@ -241,60 +252,6 @@ class Comparer:
         doubt = 4 * float(np.ptp(slopes)) + 1e-13 * abs(slopes[0])
         agrees = abs(slopes[0] - best.value) <= 2 * (best.doubt + doubt)
         return [Estimate(slopes[0], doubt)] if agrees and doubt < best.doubt else smooth
-
-    def blur(self, line: Line) -> float:
-        """Give the rounding error of the derivative by the rules along a line."""
-        if self.blurs is None:
-            self.blurs = self.measure_blur()
-        moves, jitter = self.blurs
-        moved = np.abs(moves[:, line.positions] @ line.factors)
-        return float(
-            np.max(moved, initial=0) + np.linalg.norm(jitter[line.positions] * line.factors)
-        )
-
-    def measure_blur(self) -> tuple[Array, Array]:
-        """Give how the gradient moves with the last bits of the input, and how it jitters.
-
-        The first is what an ill-conditioned problem makes of rounding errors. The second is the
-        noise along a line; where the gradient is flat on a short one, it may have steps that a
-        longer one shows.
-        """
-        generator = np.random.default_rng(0)
-        moves = [
-            self.gradient_at(self.x * (1 + 2.0**-52 * generator.choice([-1, 1], self.x.shape)))
-            - self.gradient
-            for _ in range(3)
-        ]
-        direction = self.x * generator.uniform(0.5, 1, self.x.shape)
-        short, long = (
-            np.array([self.gradient_at(self.x + i * step * direction) for i in range(9)])
-            for step in (2.0**-36, 2.0**-24)
-        )
-        jitter = np.where(np.ptp(short, axis=0) == 0, noise_of(long), noise_of(short))
-        return np.nan_to_num(moves, nan=0, posinf=0, neginf=0), np.nan_to_num(jitter, posinf=0)
-
-    def gradient_at(self, x: Array) -> Array:
-        """Give the gradient at another point, NaN where there is none."""
-        try:
-            return self.function.gradient(x, self.weights)
-        except Exception:
-            return np.full(x.shape, np.nan)
-
-
-def noise_of(table: Array) -> Array:
-    """Give the noise in rows of numbers along a line, from their high differences.
-
-    The smooth part hardly reaches those (J. J. More and S. M. Wild, Estimating computational
-    noise, SIAM J. Sci. Comput. 33(3), 2011); the median passes over a kink on the line.
-    """
-    noise = np.full(table.shape[1:], np.inf)
-    variance = 1.0
-    for order in range(1, 6):
-        table = np.diff(table, axis=0)
-        variance *= (4 * order - 2) / order
-        if order >= 3:
-            noise = np.minimum(noise, 1.5 * np.median(np.abs(table), axis=0) / variance**0.5)
-    return noise
 
 
 def doubt_of(quick: Estimate) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tinygraph.gradcheck.compare import Comparer
 from tinygraph.gradcheck.report import Comparison
+from tinygraph.gradcheck.rounding import Rounding
 
 Array = NDArray[Any]
 
@@ -191,7 +192,8 @@ def again(comparer: Comparer, weights: Array, gradient: Array | None = None) -> 
     y = np.where(comparer.known, comparer.y, np.nan)
     other = Comparer(function, comparer.x, y, weights, pull, order)
     if gradient is not None:
-        other.blurs = np.zeros((1, gradient.size)), np.zeros(gradient.size)
+        none = np.zeros(gradient.size)
+        other.measured = Rounding(comparer.measured.of_value, none[None], none)
     return other
 
 

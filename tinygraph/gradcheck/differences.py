@@ -23,8 +23,8 @@ Change = Callable[[float], tuple[float, float]]
 LEVELS = 3
 """How often estimates are extrapolated; more would amplify the noise."""
 
-FINE = 2.0**-20
-"""How small the stairs of a function are, in scales of the input, to count as rounding."""
+TINY = 2.0**-30
+"""The steps, in scales of the input, that see of a discontinuity nothing else."""
 
 
 class Estimate(NamedTuple):
@@ -93,14 +93,11 @@ def look(change: Change, scale: float, finest: float, widest: float) -> Point:
     if not stair.size:
         return judge(widen(samples, change, widest))
     point = judge(widen(above(samples, stair), change, widest))
-    is_rounding = stair.step < FINE * scale
-    return (
-        point
-        if is_rounding or point.oddity
-        else point._replace(
-            smooth=[*point.smooth, Estimate(0.0, 2 * samples.noise[-1] / stair.step, stair.step)]
-        )
-    )
+    if stair.size <= 100 * samples.noise[-1] or point.oddity:
+        return point
+    # Rounding on purpose, or in a narrower dtype than it shows: flat may be what is meant.
+    flat = Estimate(0.0, 2 * samples.noise[-1] / stair.step, stair.step)
+    return point._replace(smooth=[*point.smooth, flat])
 
 
 def widen(samples: Samples, change: Change, widest: float) -> Samples:
@@ -234,15 +231,16 @@ def above(samples: Samples, stair: Stair) -> Samples:
 
 def is_jump(changes: Array, samples: Samples) -> bool:
     """Tell whether the function changes by as much however small the step is."""
-    small, larger = np.abs(changes[-1]), np.abs(changes[-9:-1])
+    jump = changes[-1]
+    tiny = changes[samples.steps < TINY * samples.steps[0]]
     everywhere = max(
         np.nanmax(np.abs(side), initial=0) for side in (samples.forward, samples.backward)
     )
     return bool(
-        len(larger) == 8
-        and np.all(small > 0.9 * larger)
-        and small > 1e-5 * everywhere
-        and small > 1000 * samples.noise[-1]
+        tiny.size > 8
+        and np.all(np.abs(tiny - jump) < 0.1 * np.abs(jump))
+        and abs(jump) > 1e-5 * everywhere
+        and abs(jump) > 1000 * samples.noise[-1]
     )
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinygraph import engine
+from tinygraph.bundle import Bundle
 from tinygraph.node import Node, refuse_masked
 from tinygraph.op import Op
 from tinygraph.state import no_grad
-from tinygraph.transforms import vjp
+from tinygraph.transforms import Trace, give_gradient, give_value, vjp
 from tinygraph.tree import flatten, paths
 
 Array = NDArray[Any]
@@ -154,6 +156,26 @@ class VectorFunction:
         """Give the gradient of weights . f."""
         return self.trace(vector)[1](weights)
 
+    def shaken(
+        self, vector: Array, weights: Array, generator: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """Give values and gradient with a rounding error put on the result of every op.
+
+        What changes tells how much rounding errors matter (D. S. Parker, Monte Carlo arithmetic,
+        1997). An op that only selects among its inputs makes none.
+        """
+        trace = Trace(self.run, tuple(self.inputs.unpack(vector.copy())))
+        for node in trace.order:
+            if node.forward_fn is not None:
+                inputs = [x._value if isinstance(x, Node) else x for x in node.inputs]
+                value = node.forward_fn(*inputs)
+                node._value = value if selects(value, inputs) else shake(value, generator)
+        seeds = trace.seeds(self.outputs.unpack_dual(weights))
+        gradients = trace.pull(seeds, trace.variables, engine.backward)
+        parts = [give_gradient(gradients.get(x), x) for x in trace.variables]
+        values = [np.asarray(give_value(y)) for y in trace.out_leaves]
+        return self.outputs.pack(values), self.inputs.pack_dual(parts)
+
     def derivative(self, weights: Array) -> VectorFunction:
         """Give the pullback as a function of the inputs and the cotangent."""
         count = len(self.inputs.names)
@@ -167,6 +189,25 @@ class VectorFunction:
         names = [f"cotangent[{i}]" if several else "cotangent" for i in range(len(cotangents))]
         leaves = [*self.inputs.unpack(self.x), *cotangents]
         return VectorFunction(pulled, leaves, [*self.inputs.names, *names], is_pullback=True)
+
+
+def selects(value: Any, inputs: list[Any]) -> bool:
+    """Tell whether all elements of a value are elements of what it was made of."""
+    if not isinstance(value, np.ndarray | np.generic):
+        return False
+    arrays = [np.ravel(x) for x in inputs if isinstance(x, np.ndarray | np.generic | float)]
+    return bool(arrays) and bool(np.all(np.isin(value, np.concatenate(arrays))))
+
+
+def shake(value: Any, generator: np.random.Generator) -> Any:
+    """Move floating numbers by a bit of their last place."""
+    if isinstance(value, Bundle):
+        return Bundle([shake(part, generator) for part in value.parts])
+    value = np.asarray(value)
+    if value.dtype.kind not in "fc":
+        return value
+    eps = np.finfo(value.dtype).eps
+    return value * (1 + eps * generator.choice([-1, 1], value.shape)).astype(value.dtype)
 
 
 def is_inexact(leaf: Any) -> bool:

@@ -64,7 +64,6 @@ CONSTANT.update(
         np.unravel_index,
         # Sets
         np.isin,
-        np.intersect1d,
         # Text, files and dates
         np.array_repr,
         np.array_str,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tinygraph.node import read
 from tinygraph.op import Op, Traced, composed, op
 from tinygraph.rules.reduction import divided, divides, equal, kept_shape, nothing
 from tinygraph.signature import refuse_out
@@ -133,6 +134,24 @@ running_max = op(_running(np.maximum.accumulate), name="running_max")(running_ex
 running_min = op(_running(np.minimum.accumulate), name="running_min")(running_extremum)
 
 
+def _difference(x: Any, *, axis: int = -1) -> Any:
+    return part(x, axis, slice(1, None)) - part(x, axis, slice(None, -1))
+
+
+@op(_difference)
+def difference(g: Any, out: Any, x: Any, *, axis: int = -1) -> Rule:
+    if x.shape[axis] == 0:
+        return (np.zeros_like(x),)
+    return (np.moveaxis(of_differences(np.moveaxis(g, axis, -1)), -1, axis),)
+
+
+def of_differences(g: Any) -> Any:
+    """Give the gradient of what neighbours along the last axis were subtracted from each other."""
+    zero = np.zeros((*g.shape[:-1], 1), g.dtype)
+    padded = np.concatenate([zero, g, zero], -1)
+    return padded[..., :-1] - padded[..., 1:]
+
+
 @composed(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = nothing, append: Any = nothing) -> Any:
     if n < 0:
@@ -146,9 +165,10 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = nothing, append: Any
     pieces = [as_end(prepend, a, axis), a, as_end(append, a, axis)]
     pieces = [piece for piece in pieces if piece is not nothing]
     a = np.concatenate(pieces, axis) if len(pieces) > 1 else a
-    subtract = np.not_equal if a.dtype == bool else np.subtract
+    if a.dtype == bool:
+        return np.diff(read(a), n, axis)
     for _ in range(n):
-        a = subtract(part(a, axis, slice(1, None)), part(a, axis, slice(None, -1)))
+        a = difference(a, axis=axis)
     return a
 
 
@@ -163,7 +183,7 @@ def as_end(end: Any, a: Any, axis: int) -> Any:
 @composed(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     ary = np.ravel(as_operand(ary))
-    pieces = [as_flat_end(to_begin, ary), ary[1:] - ary[:-1], as_flat_end(to_end, ary)]
+    pieces = [as_flat_end(to_begin, ary), difference(ary), as_flat_end(to_end, ary)]
     pieces = [piece for piece in pieces if piece is not None]
     return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
 
@@ -213,22 +233,12 @@ def slope(g: Any, out: Any, f: Any, spacing: Any, *, axis: int, edge_order: int)
         by_left, by_right = (
             share * (q - inside) for q in (quotients[..., 1:], quotients[..., :-1])
         )
-        by_step = end_with_zeros(by_left, after=1) + end_with_zeros(by_right, before=1)
+        zero = np.zeros((*share.shape[:-1], 1), share.dtype)
+        by_step = np.concatenate([by_left, zero], -1) + np.concatenate([zero, by_right], -1)
         by_step = np.sum(by_step - by_difference * quotients, axis=tuple(range(out.ndim - 1)))
         return np.sum(by_step) if is_even else of_differences(by_step)
 
     return lambda: np.moveaxis(of_differences(by_difference), -1, axis), for_spacing
-
-
-def of_differences(g: Any) -> Any:
-    """Give the gradient of what np.diff was taken of along the last axis."""
-    return end_with_zeros(g, before=1) - end_with_zeros(g, after=1)
-
-
-def end_with_zeros(x: Any, before: int = 0, after: int = 0) -> Any:
-    """Put zeros before and after the elements of the last axis."""
-    ends = [np.zeros((*x.shape[:-1], count), x.dtype) for count in (before, after)]
-    return np.concatenate([ends[0], x, ends[1]], -1)
 
 
 @composed(np.gradient)

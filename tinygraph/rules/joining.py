@@ -1,6 +1,7 @@
 """Rules of functions that join arrays, and of those that take one apart."""
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from tinygraph.bundle import Bundle
 from tinygraph.node import Node
 from tinygraph.op import composed, op
-from tinygraph.rules.parts import parts
+from tinygraph.rules.parts import part, parts
 
 Rule = tuple[Any, ...]
 
@@ -96,7 +97,7 @@ def block(arrays: Any) -> Any:
 def map_nested(function: Callable[[Any], Any], tree: Any) -> Any:
     """Give nested lists, and the tuples that NumPy refuses, with function(x) for every leaf."""
     if isinstance(tree, list | tuple):
-        return type(tree)(map_nested(function, part) for part in tree)
+        return type(tree)(map_nested(function, branch) for branch in tree)
     return function(tree)
 
 
@@ -107,14 +108,14 @@ def depth_of(tree: Any) -> int:
 
 def leaves_of(tree: Any) -> list[Any]:
     """Give the leaves of nested lists in their order."""
-    return [x for part in tree for x in leaves_of(part)] if isinstance(tree, list) else [tree]
+    return [x for row in tree for x in leaves_of(row)] if isinstance(tree, list) else [tree]
 
 
 def join(tree: Any, depth: int, ndim: int) -> Any:
     """Join nested lists of blocks, the innermost along the last axis."""
     if not isinstance(tree, list):
         return np.reshape(tree, (*(1,) * (ndim - np.ndim(tree)), *np.shape(tree)))
-    return np.concatenate([join(part, depth - 1, ndim) for part in tree], -depth)
+    return np.concatenate([join(branch, depth - 1, ndim) for branch in tree], -depth)
 
 
 def _split(x: Any, *, sizes: tuple[int, ...], axis: int) -> Bundle:
@@ -133,7 +134,7 @@ def pieces(split: Callable[..., Any], x: Any, sections: Any, axis: int) -> list[
     if requires_grad(x) and sum(sizes) == x.shape[axis]:
         return list(parts(split_up(x, sizes=sizes, axis=axis)))
     before = (slice(None),) * (axis % x.ndim)
-    spans = [slice(part[0], part[-1] + 1) if len(part) else slice(0) for part in numbers]
+    spans = [slice(run[0], run[-1] + 1) if len(run) else slice(0) for run in numbers]
     return [x[(*before, span)] for span in spans]
 
 
@@ -180,17 +181,18 @@ def _cut(x: Any, *, count: int) -> Bundle:
     return Bundle([x[index] for index in np.ndindex(x.shape[:count])])
 
 
-@op(_cut)
+@op(_cut, name="unstack")
 def cut(g: Any, out: Any, x: Any, *, count: int) -> Rule:
     zeros = np.zeros(x.shape[count:], x.dtype)
-    return (np.stack([zeros if part is None else part for part in g.parts]).reshape(x.shape),)
+    return (np.stack([zeros if row is None else row for row in g.parts]).reshape(x.shape),)
 
 
 def subarrays(x: Any, count: int = 1) -> Iterator[Any]:
     """Give what is at each index of the first `count` axes."""
-    if requires_grad(x):
-        return iter(parts(cut(x, count=count)))
-    return (x[index] for index in np.ndindex(x.shape[:count]))
+    if not requires_grad(x):
+        return (x[index] for index in np.ndindex(x.shape[:count]))
+    bundle = cut(x, count=count)
+    return (part(bundle, number=number) for number in range(prod(x.shape[:count])))
 
 
 @composed(np.unstack)
@@ -215,9 +217,10 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
 @composed(np.apply_over_axes)
 def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     for axis in np.atleast_1d(axes).tolist():
-        result = func(a, axis % a.ndim)
+        axis = axis + a.ndim if axis < 0 else axis
+        result = func(a, axis)
         if result.ndim != a.ndim:
-            result = np.expand_dims(result, axis % a.ndim)
+            result = np.expand_dims(result, axis)
         if result.ndim != a.ndim:
             raise ValueError("function is not returning an array of the correct shape")
         a = result

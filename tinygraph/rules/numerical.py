@@ -206,8 +206,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 @op(np.roots)
 def roots(g: Any, out: Any, p: Any) -> Rule:
     """Differentiate p(root) = 0, where roots are distinct."""
-    dtype: Any = np.finfo(p.dtype).dtype
-    degrees = np.arange(p.size - 1, 0, -1, dtype)
+    degrees = np.arange(p.size - 1, 0, -1).astype(np.finfo(p.dtype).dtype)
     terms = [-g / np.polyval(p[:-1] * degrees, out)]
     for _ in degrees:
         terms.append(terms[-1] * out)

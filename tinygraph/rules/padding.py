@@ -17,7 +17,7 @@ STATISTICS: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "median": np
 
 @composed(np.pad)
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """Pad as NumPy does; constant_values and end_values may be Nodes, or lists with Nodes."""
+    """Pad as NumPy does; where the array is a Node, constant_values and end_values may be, too."""
     if callable(mode) or mode == "empty":
         raise TypeError(
             f"pad of a Node with mode={mode!r}: the elements added would be written in place or "

@@ -109,8 +109,8 @@ def lay_on_diagonal(g: Any, shape: tuple[int, ...], offset: int) -> Any:
 
 @op(np.diagonal)
 def diagonal(g: Any, out: Any, x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Rule:
-    shape = np.moveaxis(x, (axis1, axis2), (-2, -1)).shape
-    return (np.moveaxis(lay_on_diagonal(g, shape, offset), (-2, -1), (axis1, axis2)),)
+    matrices = lay_on_diagonal(g, (*g.shape[:-1], x.shape[axis1], x.shape[axis2]), offset)
+    return (np.moveaxis(matrices, (-2, -1), (axis1, axis2)),)
 
 
 @op(np.diag)

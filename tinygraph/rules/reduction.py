@@ -238,7 +238,7 @@ def var_rule(
     keepdims: bool = False,
     where: Any = True,
 ) -> Rule:
-    scale = divided(keep(g * 2, x, axis), freedom(x, axis, ddof, where))
+    scale = divided(keep(g, x, axis), freedom(x, axis, ddof, where) / 2)
     gradient = masked(scale * deviation(x, axis, dtype, where, center), where)
     return gradient, *(-gradient for _ in center)
 

@@ -103,10 +103,10 @@ def where(condition: Any, *branches: Any) -> Any:
 
 @composed(np.select)
 def select_first(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
-    conditions = read(list(condlist))
-    like = np.select(conditions, values_of(list(choicelist)), values_of(default))
+    conditions, choices = read(list(condlist)), list(choicelist)
+    like = np.select(conditions, values_of(choices), values_of(default))
     out = as_dtype(default, like.dtype)
-    for condition, choice in reversed([*zip(conditions, choicelist, strict=True)]):
+    for condition, choice in reversed([*zip(conditions, choices, strict=True)]):
         out = np.where(condition, choice, out)
     return np.broadcast_to(out, like.shape)
 

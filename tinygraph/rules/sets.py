@@ -53,6 +53,17 @@ def union1d(ar1: Any, ar2: Any) -> Any:
     return np.unique(np.concatenate((ar1, ar2), axis=None))
 
 
+@composed(np.intersect1d)
+def intersect1d(
+    ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False
+) -> Any:
+    """Give half of the gradient to each of the two equal elements."""
+    values, *places = np.intersect1d(read(ar1), read(ar2), assume_unique, return_indices=True)
+    if values.dtype.kind in "fc":
+        values = (np.take(ar1, places[0]) + np.take(ar2, places[1])) * 0.5
+    return (values, *places) if return_indices else values
+
+
 @composed(np.setdiff1d)
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     elements = np.ravel(ar1) if assume_unique else np.unique(ar1)

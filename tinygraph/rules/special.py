@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
-import scipy.special as sp
-from scipy.special._ufuncs import _zeta
+from scipy import special
+
+# With SCIPY_ARRAY_API=1 scipy.special wraps its ufuncs; these are themselves.
+from scipy.special import _ufuncs as sp
 
 from tinygraph.bundle import Bundle
 from tinygraph.op import Op, composed, op
@@ -53,9 +55,9 @@ def of_reals(function: Callable[..., Any]) -> Callable[..., Any]:
     return forward
 
 
-def as_floats(parameter: Any, out: Any) -> Any:
-    """Give a parameter, which may be a whole number, in floating numbers as wide as the result."""
-    return parameter + out.dtype.type(0)
+def like(out: Any, x: Any) -> Any:
+    """Give numbers, whole or narrower ones at times, in the precision of the result."""
+    return x + np.finfo(out.dtype).dtype.type(0)
 
 
 expm1 = op(sp.expm1, name="special.expm1")(elementwise.expm1.rule)
@@ -186,20 +188,20 @@ loggamma = op(sp.loggamma, forward=of_reals(sp.loggamma), domain=POSITIVE)(gamma
 
 @op(sp.psi, forward=of_reals(sp.psi), domain=(0.5, 4.0))
 def psi(g: Any, out: Any, x: Any) -> Rule:
-    return (g * sp.zeta(2, x),)
+    return (g * sp._zeta(2, x),)
 
 
 digamma = psi
 
 
-@op(sp.polygamma)
+@op(special.polygamma)
 def polygamma(g: Any, out: Any, n: Any, x: Any) -> Rule:
     return no_gradient("polygamma", "n"), lambda: g * polygamma(n + 1, x)
 
 
-@op(_zeta, name="zeta")
+@op(sp._zeta, name="zeta")
 def zeta(g: Any, out: Any, x: Any, q: Any) -> Rule:
-    return no_gradient("zeta", "x"), lambda: -g * x * sp.zeta(x + 1, q)
+    return no_gradient("zeta", "x"), lambda: -g * x * sp._zeta(x + 1, q)
 
 
 @op(sp.beta, domain=POSITIVE)
@@ -217,12 +219,12 @@ def betaln(g: Any, out: Any, a: Any, b: Any) -> Rule:
 
 @op(sp.gammainc, domain=POSITIVE)
 def gammainc(g: Any, out: Any, a: Any, x: Any) -> Rule:
-    return no_gradient("gammainc", "a"), lambda: g * gamma_density(as_floats(a, out), x)
+    return no_gradient("gammainc", "a"), lambda: g * gamma_density(like(out, a), x)
 
 
 @op(sp.gammaincc, domain=POSITIVE)
 def gammaincc(g: Any, out: Any, a: Any, x: Any) -> Rule:
-    return no_gradient("gammaincc", "a"), lambda: -g * gamma_density(as_floats(a, out), x)
+    return no_gradient("gammaincc", "a"), lambda: -g * gamma_density(like(out, a), x)
 
 
 def gamma_density(a: Any, x: Any) -> Any:
@@ -235,7 +237,7 @@ def betainc(g: Any, out: Any, a: Any, b: Any, x: Any) -> Rule:
     return (
         no_gradient("betainc", "a"),
         no_gradient("betainc", "b"),
-        lambda: g * beta_density(as_floats(a, out), as_floats(b, out), x),
+        lambda: g * beta_density(like(out, a), like(out, b), x),
     )
 
 
@@ -244,7 +246,7 @@ def betaincc(g: Any, out: Any, a: Any, b: Any, x: Any) -> Rule:
     return (
         no_gradient("betaincc", "a"),
         no_gradient("betaincc", "b"),
-        lambda: -g * beta_density(as_floats(a, out), as_floats(b, out), x),
+        lambda: -g * beta_density(like(out, a), like(out, b), x),
     )
 
 
@@ -257,6 +259,7 @@ def beta_density(a: Any, b: Any, x: Any) -> Any:
 def xlogy(g: Any, out: Any, x: Any, y: Any) -> Rule:
     """Be flat where x = y = 0."""
     flat = (x == 0) & (y == 0)
+    x, y = like(out, x), like(out, y)
     return lambda: g * np.log(y + flat), lambda: g * (x / (y + flat))
 
 
@@ -264,6 +267,7 @@ def xlogy(g: Any, out: Any, x: Any, y: Any) -> Rule:
 def xlog1py(g: Any, out: Any, x: Any, y: Any) -> Rule:
     """Be flat where x = 0 and y = -1."""
     flat = (x == 0) & (y == -1)
+    x, y = like(out, x), like(out, y)
     return lambda: g * np.log1p(y + flat), lambda: g * (x / (1 + y + flat))
 
 
@@ -277,10 +281,11 @@ def entr(g: Any, out: Any, x: Any) -> Rule:
 @op(sp.rel_entr, domain=POSITIVE)
 def rel_entr(g: Any, out: Any, x: Any, y: Any) -> Rule:
     """Be flat in x where x = 0, and where the value is infinite."""
+    # The value over x is log(x / y), in which nothing has cancelled or overflowed.
     inside = (x > 0) & (y > 0)
     return (
-        lambda: g * (log_ratio(x, y, out, inside) + inside),
-        lambda: -g * ratio(x, y, inside),
+        lambda: g * (quotient_or_zero(out, x, inside) + inside),
+        lambda: -g * quotient_or_zero(x, y, inside),
     )
 
 
@@ -288,21 +293,16 @@ def rel_entr(g: Any, out: Any, x: Any, y: Any) -> Rule:
 def kl_div(g: Any, out: Any, x: Any, y: Any) -> Rule:
     """Be flat in x where x = 0, and where the value is infinite."""
     inside = (x > 0) & (y > 0)
-    finite = inside | ((x == 0) & (y >= 0))
+    linear = (x == 0) & (y >= 0)
     return (
-        lambda: g * log_ratio(x, y, sp.rel_entr(x, y), inside),
-        lambda: g * (finite - ratio(x, y, inside)),
+        lambda: g * quotient_or_zero(sp.rel_entr(x, y), x, inside),
+        lambda: g * (quotient_or_zero(y - x, y, inside) + linear),
     )
 
 
-def ratio(x: Any, y: Any, inside: Any) -> Any:
+def quotient_or_zero(x: Any, y: Any, inside: Any) -> Any:
     """Give x / y, and 0 where `inside` is false."""
     return np.where(inside, x, 0) / np.where(inside, y, 1)
-
-
-def log_ratio(x: Any, y: Any, relative_entropy: Any, inside: Any) -> Any:
-    """Give log(x / y), in which nothing cancels or overflows, and 0 where `inside` is false."""
-    return np.where(inside, relative_entropy, 0) / np.where(inside, x, 1)
 
 
 @op(sp.i0, name="special.i0")
@@ -425,7 +425,9 @@ def spence(g: Any, out: Any, z: Any) -> Rule:
     # log(z) / (1 - z) is 0 / 0 at 1, and near there its derivatives lose their digits.
     near = np.abs(z - 1) < 0.5
     near_z, far_z = np.where(near, z, 1), np.where(near, 2, z)
-    return (g * np.where(near, -sp.hyp2f1(1, 1, 2, 1 - near_z), np.log(far_z) / (1 - far_z)),)
+    one = like(out, 1)
+    series = -sp.hyp2f1(one, one, 2 * one, 1 - near_z)
+    return (g * np.where(near, series, np.log(far_z) / (1 - far_z)),)
 
 
 def pair(function: np.ufunc, first: Callable[..., Any], second: Callable[..., Any]) -> Op:
@@ -443,14 +445,7 @@ def pair(function: np.ufunc, first: Callable[..., Any], second: Callable[..., An
     return both
 
 
-def sine_ratio(x: Any) -> Any:
-    """Give sin(x) / x, as a series about 0 where its derivatives would lose their digits."""
-    near = np.abs(x) < 1
-    near_x, far_x = np.where(near, x, 0), np.where(near, 1, x)
-    return np.where(near, sp.hyp0f1(1.5, near_x * near_x * -0.25), np.sin(far_x) / far_x)
-
-
-sici = pair(sp.sici, sine_ratio, lambda x: np.cos(x) / x)
+sici = pair(sp.sici, lambda x: np.sinc(x * (1 / np.pi)), lambda x: np.cos(x) / x)
 shichi = pair(sp.shichi, lambda x: sp.hyp0f1(1.5, x * x * 0.25), lambda x: np.cosh(x) / x)
 fresnel = pair(
     sp.fresnel, lambda x: np.sin(x * x * (np.pi / 2)), lambda x: np.cos(x * x * (np.pi / 2))
@@ -472,7 +467,7 @@ def pseudo_huber(g: Any, out: Any, delta: Any, r: Any) -> Rule:
 @op(sp.boxcox, domain=POSITIVE)
 def boxcox(g: Any, out: Any, x: Any, lmbda: Any) -> Rule:
     def for_lmbda() -> Any:
-        log = np.log(x)
+        log = np.log(like(out, x))
         return g * 0.5 * np.square(log) * sp.hyp1f1(2, 3, lmbda * log)
 
     return lambda: g * x ** (lmbda - 1), for_lmbda
@@ -481,23 +476,24 @@ def boxcox(g: Any, out: Any, x: Any, lmbda: Any) -> Rule:
 @op(sp.inv_boxcox, domain=POSITIVE)
 def inv_boxcox(g: Any, out: Any, y: Any, lmbda: Any) -> Rule:
     def for_lmbda() -> Any:
-        return -0.5 * g * out * np.square(y) * sp.hyp2f1(2, 2, 3, -lmbda * y)
+        two = like(out, 2)
+        return -0.5 * g * out * np.square(y) * sp.hyp2f1(two, two, two + 1, -lmbda * y)
 
     return lambda: g * out ** (1 - lmbda), for_lmbda
 
 
-@op(sp.softmax, name="special.softmax")
+@op(special.softmax, name="special.softmax")
 def softmax(g: Any, out: Any, x: Any, *, axis: Axis = None) -> Rule:
     return (out * (g - np.sum(g * out, axis=axis, keepdims=True)),)
 
 
-@op(sp.log_softmax, name="special.log_softmax")
+@op(special.log_softmax, name="special.log_softmax")
 def log_softmax(g: Any, out: Any, x: Any, *, axis: Axis = None) -> Rule:
     return (g - np.exp(out) * np.sum(g, axis=axis, keepdims=True),)
 
 
 def _logsumexp(a: Any, *weights: Any, **params: Any) -> Any:
-    return sp.logsumexp(a, b=weights[0] if weights else None, **params)
+    return special.logsumexp(a, b=weights[0] if weights else None, **params)
 
 
 @op(_logsumexp, name="special.logsumexp")

@@ -38,11 +38,16 @@ def average(
         total = np.sum(weights, axis=axis, dtype=dtype, keepdims=keepdims)
         if np.any(total == 0.0):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
-        product = a.astype(dtype, copy=False) * weights.astype(dtype, copy=False)
+        product = in_dtype(a, dtype) * in_dtype(weights, dtype)
         mean = np.sum(product, axis=axis, keepdims=keepdims) / total
     if not returned:
         return mean
-    return mean, total if total.shape == mean.shape else np.broadcast_to(total, mean.shape)
+    return mean, total if total.shape == mean.shape else np.broadcast_to(total, mean.shape).copy()
+
+
+def in_dtype(x: Any, dtype: Any) -> Any:
+    """Give `x` in a dtype, as it is if it has it."""
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def as_weights(weights: Any, a: Any, axis: tuple[int, ...] | None) -> Any:
@@ -85,7 +90,7 @@ def in_order(
     axis = None if axis is None else normalize_axis_tuple(axis, x.ndim)
     where = where_known(x, True) if passes_by_nan else True
     rows = np.sort(to_rows(read(x), axis))
-    counts = np.sum(~np.isnan(rows) if passes_by_nan else np.ones_like(rows, bool), axis=-1)
+    counts = np.sum(~(passes_by_nan & np.isnan(rows)), axis=-1)
     for index, number, weight in neighbours(counts, places_of):
         number = np.minimum(number, rows.shape[-1] - 1)
         value = np.take_along_axis(rows, number[..., None], axis=-1)
@@ -167,7 +172,7 @@ def quantile_rule(function: Callable[..., Any], passes_by_nan: bool = False) -> 
         keepdims: bool = False,
         weights: Any = None,
     ) -> Rule:
-        """Share the gradient equally among elements that tie."""
+        """Share the gradient equally among elements that tie; `q` and weights have none."""
         if weights is not None:
             return (of_elements(g, out, x, axis, np.shape(q), passes_by_nan),)
         # Where the results lie the function itself tells, called on the elements' numbers.
@@ -251,11 +256,6 @@ def cov(
     columns = (away if weights is None else away * weights).T
     product = np.dot(away, np.conjugate(columns) if columns.dtype.kind == "c" else columns)
     return np.squeeze(in_dtype(product * np.true_divide(1, fact), product.dtype))
-
-
-def in_dtype(x: Any, dtype: Any) -> Any:
-    """Give `x` in a dtype, as it is if it has it."""
-    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def as_rows(x: Any, rowvar: bool, is_first: bool) -> Any:

@@ -11,7 +11,8 @@ import numpy as np
 
 from tinygraph import rules
 from tinygraph.node import Node, call, read, values_of
-from tinygraph.op import CONSTANT, OPS, Op, op
+from tinygraph.op import CONSTANT, OPS, op
+from tinygraph.rules.cumulative import running_extremum, running_max, running_min
 from tinygraph.rules.indexing import scatter
 
 Rule = tuple[Any, ...]
@@ -27,6 +28,7 @@ def call_with_keywords(
 
     Where the mask `where` is false NumPy leaves the result undefined: here it is 0, and what the
     inputs are there is not looked at, so that no NaN comes of it in derivatives of any order.
+    How a result lies in memory makes no difference to a Node.
     """
     if ufunc in CONSTANT or not any(name in KEYWORDS for name in keywords):
         return call(ufunc, inputs, keywords)
@@ -106,6 +108,9 @@ REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
 
 def reduce(ufunc: np.ufunc, array: Any, axis: Axis = 0, **keywords: Any) -> Any:
     """Combine the elements along axes, one after the other."""
+    if ufunc in RECORDS and "dtype" in keywords:
+        dtype = keywords.pop("dtype")
+        array = array if dtype is None else as_dtype(array, np.dtype(dtype))
     if ufunc in REDUCTIONS:
         return call(REDUCTIONS[ufunc], (array,), {"axis": axis, **keywords})
     # NumPy's own result for ones has the dtype and the shape; it refuses what NumPy refuses.
@@ -113,18 +118,21 @@ def reduce(ufunc: np.ufunc, array: Any, axis: Axis = 0, **keywords: Any) -> Any:
     rows = along_first(as_dtype(array, like.dtype), axis)
     if not len(rows):
         return np.sum(rows, axis=0).reshape(like.shape) + like
-    if ufunc in RECORDS and "initial" not in keywords:
-        return RECORDS[ufunc](rows, axis=0)[-1].reshape(like.shape)
     start = keywords.get("initial", ufunc.identity)
-    first, *rest = rows if start is None else [as_dtype(start, like.dtype), *rows]
-    if "where" in keywords:
-        out = first
-        masks = along_first(np.broadcast_to(read(keywords["where"]), array.shape), axis)
-        for row, mask in zip(rest, masks, strict=True):
-            out = np.where(mask, ufunc(out, row, where=mask), out)
-    else:
-        out = fold(ufunc, rest, first)
+    if start is None:
+        return combine(ufunc, rows).reshape(like.shape)
+    out = as_dtype(start, like.dtype)
+    if "where" not in keywords:
+        return fold(ufunc, rows, out).reshape(like.shape)
+    masks = along_first(np.broadcast_to(read(keywords["where"]), array.shape), axis)
+    for row, mask in zip(rows, masks, strict=True):
+        out = np.where(mask, ufunc(out, row, where=mask), out)
     return out.reshape(like.shape)
+
+
+def combine(ufunc: np.ufunc, rows: Any) -> Any:
+    """Combine what lies along the first axis; the largest or least that tie share equally."""
+    return RECORDS[ufunc](rows, axis=0)[-1] if ufunc in RECORDS else fold(ufunc, rows)
 
 
 def ones_like(array: Any) -> Any:
@@ -156,45 +164,22 @@ def accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None) ->
     return np.stack([*itertools.accumulate(along_first(array, axis), ufunc)], axis)
 
 
-def running_extremum(g: Any, out: Any, x: Any, *, axis: int) -> Rule:
-    """Share the gradient of every result equally among the elements up to there that tie."""
-    out, x = (np.moveaxis(z, axis, -1) for z in read((out, x)))
-    chosen = (x == out) | (np.isnan(x) & np.isnan(out))
-    # Results that are equal lie together, in runs; a run begins with an element that is chosen.
-    last, this = out[..., :-1], out[..., 1:]
-    same = (this == last) | (np.isnan(this) & np.isnan(last))
-    begins = np.insert(~same, 0, True, axis=-1)
-    run, count = np.cumsum(begins, -1), np.cumsum(chosen, -1)
-    before = np.maximum.accumulate(np.where(begins, count - 1, 0), -1)
-    total = np.moveaxis(g, axis, -1) / (count - before).astype(g.dtype)
-    # Sums over all results of a run from an element on, of twice as many terms at each step.
-    step = 1
-    while step < x.shape[-1]:
-        more = np.where(run[..., step:] == run[..., :-step], total[..., step:], 0)
-        total = np.concatenate([total[..., :-step] + more, total[..., -step:]], -1)
-        step *= 2
-    return (np.moveaxis(total * chosen, -1, axis),)
+def _running_fmax(x: Any, *, axis: int) -> Any:
+    return np.fmax.accumulate(x, axis)
 
 
-def record_of(ufunc: np.ufunc) -> Op:
-    """Make the op of the largest or least element up to each along an axis."""
-
-    def forward(x: Any, *, axis: int) -> Any:
-        return ufunc.accumulate(x, axis)
-
-    return op(forward, name=f"{ufunc.__name__}_accumulate")(running_extremum)
+def _running_fmin(x: Any, *, axis: int) -> Any:
+    return np.fmin.accumulate(x, axis)
 
 
-maximum_accumulate = record_of(np.maximum)
-minimum_accumulate = record_of(np.minimum)
-fmax_accumulate = record_of(np.fmax)
-fmin_accumulate = record_of(np.fmin)
+running_fmax = op(_running_fmax)(running_extremum)
+running_fmin = op(_running_fmin)(running_extremum)
 
 RECORDS = {
-    np.maximum: maximum_accumulate,
-    np.minimum: minimum_accumulate,
-    np.fmax: fmax_accumulate,
-    np.fmin: fmin_accumulate,
+    np.maximum: running_max,
+    np.minimum: running_min,
+    np.fmax: running_fmax,
+    np.fmin: running_fmin,
 }
 
 
@@ -213,9 +198,9 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: An
         return add_reduceat(array, indices=indices, axis=axis)
     if not indices.size:
         return np.take(array, indices, axis)
-    rows = [*along_first(array, axis)]
+    rows = along_first(array, axis)
     pieces = [rows[start:stop] for start, stop in segments(indices, len(rows))]
-    return np.stack([fold(ufunc, piece) for piece in pieces], axis)
+    return np.stack([combine(ufunc, piece) for piece in pieces], axis)
 
 
 def segments(indices: Any, size: int) -> list[tuple[int, int]]:

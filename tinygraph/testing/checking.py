@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import hypothesis
 import numpy as np
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given
 
 from tinygraph.gradcheck import gradcheck
 from tinygraph.testing import properties
@@ -38,6 +39,14 @@ STATEMENTS = {
     "second_order": "tg.gradcheck(f, {inputs}, order=2)",
 }
 """How to check a property again, where that is not a function of its name."""
+
+WAYS: dict[str, Any] = {
+    "deadline": None,
+    "phases": [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    "report_multiple_bugs": False,
+    "suppress_health_check": list(HealthCheck),
+}
+"""How hypothesis goes about checks, which may take long and explain themselves."""
 
 
 @dataclass
@@ -87,15 +96,12 @@ def check_op(
     """
     report = CheckReport(reference(function)[1])
 
-    @settings(
+    @hypothesis.settings(
         max_examples=examples,
         database=None,
         derandomize=True,
-        deadline=None,
-        phases=[Phase.generate, Phase.shrink],
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
+        **WAYS,
     )
     @given(calls(function, *inputs, **params))
     def check_all(call: Call) -> None:
@@ -106,11 +112,16 @@ def check_op(
 
 
 def check(
-    function: Function, *inputs: Any, skip: Collection[str] = (), **params: Any
+    function: Function,
+    *inputs: Any,
+    skip: Collection[str] = (),
+    settings: hypothesis.settings | None = None,
+    **params: Any,
 ) -> Callable[[Function], Function]:
     """Make a test of what `check_op` checks, and then of what the decorated function asserts.
 
-    The decorated function is called with each example's inputs and parameters.
+    The decorated function is called with each example's inputs and parameters. `settings` are
+    those of hypothesis; by default the current ones, without a deadline.
 
     >>> from tinygraph.testing import arrays, check
     >>> @check(np.square, arrays())
@@ -126,7 +137,8 @@ def check(
 
         for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
             setattr(checked, attribute, getattr(test, attribute))
-        made: Function = given(calls(function, *inputs, **params))(checked)
+        chosen = settings or hypothesis.settings(**WAYS)
+        made: Function = chosen(given(calls(function, *inputs, **params))(checked))
         return made
 
     return decorate
