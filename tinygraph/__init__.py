@@ -23,6 +23,7 @@ from tinygraph.tree import ravel_tree
 
 if TYPE_CHECKING:
     from tinygraph.io import load, save
+    from tinygraph.testing import check_op as check_op
 
 __all__ = [
     "GradientError",
@@ -51,7 +52,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import when first used what needs much else: `save` and `load`, and `special` with SciPy."""
+    """Import when first used what needs much else.
+
+    That is `save` and `load`, `special` with SciPy, and `check_op` with hypothesis.
+    """
     if name in ("load", "save"):
         from tinygraph import io
 
@@ -60,4 +64,8 @@ def __getattr__(name: str) -> Any:
         from tinygraph.rules import special
 
         return special
+    if name == "check_op":
+        from tinygraph import testing
+
+        return testing.check_op
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,6 +25,7 @@ from tinygraph.rules import (  # noqa: F401
     sets,
     shape,
     sorting,
+    spacing,
     statistics,
     ufuncs,
 )

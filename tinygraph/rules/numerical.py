@@ -32,8 +32,8 @@ def all_overlaps(g: Any, a: Any, v: Any, round_up: bool = False) -> Any:
 def convolve(g: Any, out: Any, a: Any, v: Any, *, mode: str = "full") -> Rule:
     g = all_overlaps(g, a, v)
     return (
-        lambda: np.correlate(g, np.conjugate(v), "valid").reshape(np.shape(a)),
-        lambda: np.correlate(g, np.conjugate(a), "valid").reshape(np.shape(v)),
+        lambda: np.correlate(g, np.conjugate(np.ravel(v)), "valid").reshape(np.shape(a)),
+        lambda: np.correlate(g, np.conjugate(np.ravel(a)), "valid").reshape(np.shape(v)),
     )
 
 
@@ -42,8 +42,8 @@ def correlate(g: Any, out: Any, a: Any, v: Any, *, mode: str = "valid") -> Rule:
     # NumPy turns around what it computes where `a` is the shorter.
     g = all_overlaps(g, a, v, round_up=np.size(a) < np.size(v))
     return (
-        lambda: np.convolve(g, np.conjugate(v), "valid").reshape(np.shape(a)),
-        lambda: np.correlate(np.conjugate(g), a, "valid")[::-1].reshape(np.shape(v)),
+        lambda: np.convolve(g, np.conjugate(v), "valid"),
+        lambda: np.correlate(np.conjugate(g), a, "valid")[::-1],
     )
 
 

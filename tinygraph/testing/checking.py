@@ -79,7 +79,7 @@ class CheckReport:
 def check_op(
     function: Function,
     *inputs: Any,
-    examples: int = 50,
+    examples: int = 100,
     skip: Collection[str] = (),
     **params: Any,
 ) -> CheckReport:
@@ -92,7 +92,7 @@ def check_op(
 
     >>> import numpy as np, tinygraph as tg
     >>> tg.check_op(np.tanh)
-    <check_op np.tanh: right in 50 examples>
+    <check_op np.tanh: right in 100 examples>
     """
     report = CheckReport(reference(function)[1])
 

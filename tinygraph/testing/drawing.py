@@ -147,8 +147,9 @@ def shapes_of(
 ) -> Shape:
     """Draw shapes, small ones by default."""
     some = range(max(min_side, 1), max_side + 1)
-    sides = st.sampled_from([*some, *some[1:], *range(min_side, 1)])
-    return tuple(draw(sides) for _ in range(draw(st.integers(min_dims, max_dims))))
+    sides = st.sampled_from([*some, *some[1:], *some[1:], *range(min_side, 1)])
+    counts = range(min_dims, max_dims + 1)
+    return tuple(draw(sides) for _ in range(draw(st.sampled_from([*counts, *counts[1:]]))))
 
 
 @st.composite
