@@ -40,3 +40,4 @@ SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "np.geomspace": ranges(AWAY_FROM_ZERO, least=1),
 }
 FORMS = {"linspace": np.linspace, "geomspace": np.geomspace}
+ALWAYS_FLOAT64 = {"geomspace", "np.geomspace"}
