@@ -149,8 +149,8 @@ def make_preallocated(parameters: Parameters, x: Array, y: Array, learning_rate:
     return step
 
 
-def make_tinygraph(parameters: Parameters, x: Array, y: Array, learning_rate: float) -> Step:
-    """Write the step with tinygraph's graph, layers and optimiser."""
+def _step_of_graph(parameters: Parameters, learning_rate: float) -> Callable[..., Any]:
+    """Write the step with tinygraph's graph, layers and optimiser; it gives the loss's node."""
     import tinygraph as tg
 
     (w1, b1), (w2, b2), (w3, b3) = (
@@ -158,11 +158,8 @@ def make_tinygraph(parameters: Parameters, x: Array, y: Array, learning_rate: fl
         for layer, (weight, bias) in enumerate(parameters, start=1)
     )
     optimizer = tg.optim.SGD([w1, b1, w2, b2, w3, b3], learning_rate=learning_rate)
-    # As training does with the batches that it gathers: a read-only constant needs no copy.
-    x, y = x.copy(), y.copy()
-    x.flags.writeable = y.flags.writeable = False
 
-    def step() -> SupportsFloat:
+    def step(x: Any, y: Any) -> Any:
         a1 = tg.nn.relu(tg.nn.linear(x, w1, b1))
         a2 = tg.nn.sigmoid(tg.nn.linear(a1, w2, b2))
         a3 = np.tanh(tg.nn.linear(a2, w3, b3))
@@ -170,9 +167,27 @@ def make_tinygraph(parameters: Parameters, x: Array, y: Array, learning_rate: fl
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss.item()
+        return loss
 
     return step
+
+
+def make_tinygraph(parameters: Parameters, x: Array, y: Array, learning_rate: float) -> Step:
+    """Take the step through tinygraph's graph."""
+    step = _step_of_graph(parameters, learning_rate)
+    # As training by steps does with its batches: a read-only constant needs no copy.
+    x, y = x.copy(), y.copy()
+    x.flags.writeable = y.flags.writeable = False
+    return lambda: step(x, y).item()
+
+
+def make_compiled(parameters: Parameters, x: Array, y: Array, learning_rate: float) -> Step:
+    """Take the same step, compiled."""
+    import tinygraph as tg
+
+    step = tg.compile(_step_of_graph(parameters, learning_rate))
+    x, y = x.copy(), y.copy()
+    return lambda: step(x, y).item()
 
 
 def make_pytorch(parameters: Parameters, x: Array, y: Array, learning_rate: float) -> Step:
@@ -295,6 +310,7 @@ IMPLEMENTATIONS: dict[str, tuple[Make, str]] = {
     REFERENCE: (make_numpy, "numpy"),
     "numpy, preallocated": (make_preallocated, "numpy"),
     "tinygraph": (make_tinygraph, "tinygraph"),
+    "tinygraph, compiled": (make_compiled, "tinygraph"),
     "pytorch": (make_pytorch, "torch"),
     "jax, jitted": (make_jax, "jax"),
     "autograd": (make_autograd, "autograd"),

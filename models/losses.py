@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+import tinygraph as tg
 from tinygraph import nn
 
 DEFAULT = "softmax_quadratic"
@@ -20,7 +21,9 @@ def binary_cross_entropy(a: Any, y: Any) -> Any:
 
     Outputs outside 0 to 1, which an activation other than a sigmoid may give, are a ValueError.
     """
-    lowest, highest = np.min(a.value, initial=0), np.max(a.value, initial=1)
+    is_probability = isinstance(a, tg.Node) and a.op is nn.sigmoid
+    values = 0 if is_probability else a.value
+    lowest, highest = np.min(values, initial=0), np.max(values, initial=1)
     if lowest < 0 or highest > 1:
         raise ValueError(
             f"binary_cross_entropy: got outputs from {lowest:.4g} to {highest:.4g}, expected "

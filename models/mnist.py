@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parse.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parse.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    parse.add_argument(
+        "--no-compile", action="store_true", help="train step by step through the graph"
+    )
     return parse
 
 
@@ -132,6 +135,7 @@ def train(network: NeuralNetwork, training: Any, validation: Any, options: Any) 
         checkpoint_every=options.checkpoint_every,
         resume=options.resume,
         progress=not options.no_progress,
+        compile=not options.no_compile,
     )
 
 

@@ -185,6 +185,7 @@ class NeuralNetwork:
         checkpoint_every: int | None = None,
         resume: bool = False,
         progress: bool = True,
+        compile: bool = True,
     ) -> dict[str, list[float]]:
         """Train by mini-batches, shuffled every epoch, and give the history.
 
@@ -214,6 +215,7 @@ class NeuralNetwork:
                 checkpoint_every=checkpoint_every,
                 resume=resume,
                 progress=progress,
+                compile=compile,
             ),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Real
@@ -60,6 +60,7 @@ class Settings:
     checkpoint_every: int | None
     resume: bool
     progress: bool
+    compile: bool
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("batch_size", 1), ("checkpoint_every", 1), ("seed", 0)):
@@ -139,12 +140,13 @@ def train(network: Any, data: Any, settings: Settings) -> History:
         random.bit_generator.state = checkpoint["random"]
     network.random = random
     network.loss_name = settings.loss
+    step = make_step(network, optimizer, settings)
     try:
         for epoch in range(len(history["loss"]) + 1, settings.epochs + 1):
             # Overflow that matters ends in an error that says where it was.
             with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
                 with few_threads(network, settings.batch_size):
-                    loss = run_epoch(network, optimizer, x, y, epoch, settings)
+                    loss = run_epoch(network, step, x, y, epoch, settings)
                 results = {"loss": loss}
                 if test:
                     results["accuracy"] = network.eval(test)
@@ -177,8 +179,53 @@ def few_threads(network: Any, batch_size: int) -> Any:
     return threadpool_limits(limits=1, user_api="blas")
 
 
+class NotFiniteError(ArithmeticError):
+    """Say that a loss is infinite or NaN, before anything has changed."""
+
+    def __init__(self, loss: Any) -> None:
+        super().__init__(f"the loss became {loss.item()}")
+        self.loss = loss
+
+
+def make_step(network: Any, optimizer: Any, settings: Settings) -> Callable[..., Any]:
+    """Give the function that trains on a batch and gives its loss, compiled if that is asked."""
+
+    def step(x: Any, y: Any, accept: Callable[..., Any] | None = None) -> Any:
+        loss = network.loss_of_rows(x, y, settings.regular, settings.loss)
+        if accept is not None:
+            accept(loss)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def eager(x: Array, y: Array) -> Any:
+        return step(x, y, refuse_not_finite)
+
+    if not settings.compile:
+        return eager
+    compiled = tg.compile(step, accept=refuse_not_finite)
+
+    def train_on(x: Array, y: Array) -> Any:
+        nonlocal compiled
+        try:
+            return compiled(x, y)
+        except tg.CompileError as error:
+            print(f"training step by step, which is slower: {error}")
+            compiled = eager
+            return eager(x, y)
+
+    return train_on
+
+
+def refuse_not_finite(loss: Any) -> None:
+    """Refuse a loss that is infinite or NaN."""
+    if not math.isfinite(loss.item()):
+        raise NotFiniteError(loss)
+
+
 def run_epoch(
-    network: Any, optimizer: Any, x: Array, y: Array, epoch: int, settings: Settings
+    network: Any, step: Callable[..., Any], x: Array, y: Array, epoch: int, settings: Settings
 ) -> float:
     """Train on every sample once, in random order, and give the mean loss."""
     order = network.random.permutation(len(x))
@@ -187,25 +234,36 @@ def run_epoch(
     bar = tqdm(
         starts, f"epoch {epoch}", leave=False, mininterval=0.3, disable=not settings.progress
     )
-    for batch, start in enumerate(bar, start=1):
-        chosen = order[start : start + settings.batch_size]
-        # Nobody else holds these, and read-only constants enter the graph without a copy.
-        rows, targets = x[chosen], y[chosen]
-        rows.flags.writeable = targets.flags.writeable = False
-        loss = network.loss_of_rows(rows, targets, settings.regular, settings.loss)
-        value = loss.item()
-        if not math.isfinite(value):
+    for batch, (rows, targets) in enumerate(zip_batches(bar, order, x, y, settings), start=1):
+        try:
+            value = step(rows, targets).item()
+        except NotFiniteError as error:
+            loss = error.loss
+            if not isinstance(loss, tg.Node):
+                loss = network.loss_of_rows(rows, targets, settings.regular, settings.loss)
             place = first_not_finite(topological_order([loss]))
-            raise diverged(f"the loss became {value}", epoch, batch, place)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        total += value * len(chosen)
+            raise diverged(str(error), epoch, batch, place) from None
+        total += value * len(rows)
         bar.set_postfix_str(f"loss {value:.4f}", refresh=False)
     place = first_not_finite(network.parameters)
     if place:
         raise diverged("the weights became infinite or NaN", epoch, batch, place)
     return total / len(x)
+
+
+def zip_batches(
+    starts: Iterable[int], order: Array, x: Array, y: Array, settings: Settings
+) -> Iterator[tuple[Array, Array]]:
+    """Give the batches in this order, gathered into arrays that are used again for the next."""
+    size = min(settings.batch_size, len(x))
+    rows, targets = (np.empty((size, part.shape[1]), part.dtype) for part in (x, y))
+    for start in starts:
+        chosen = order[start : start + size]
+        count = len(chosen)
+        # Any mode but "raise" lets NumPy write where it is told to without a copy in between.
+        np.take(x, chosen, 0, rows[:count], "clip")
+        np.take(y, chosen, 0, targets[:count], "clip")
+        yield rows[:count], targets[:count]
 
 
 def diverged(what: str, epoch: int, batch: int, place: str | None) -> FloatingPointError:

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinygraph import nn, optim, rules  # noqa: F401
 from tinygraph.checkpoint import checkpoint
+from tinygraph.compiler.compiled import compile
+from tinygraph.compiler.tape import CompileError
 from tinygraph.gradcheck import GradientError, gradcheck
 from tinygraph.jacobians import hessian, jacobian
 from tinygraph.node import Node
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
     from tinygraph.testing import check_op as check_op
 
 __all__ = [
+    "CompileError",
     "GradientError",
     "Node",
     "checkpoint",
+    "compile",
     "elementwise_grad",
     "grad",
     "gradcheck",

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygraph import buffer
 from tinygraph.node import Node, as_value, next_stamp
+from tinygraph.state import get_state
 
 closure = type(lambda: None)
 
@@ -173,11 +174,17 @@ def backward_into_leaves(output: Node, cotangent: Any, create_graph: bool) -> No
             f"with Node(x), outside of no_grad() and not through detach()"
         )
     cotangent = as_cotangent(cotangent, output)
+    tape = get_state().tape
+    create_graph = create_graph or tape is not None
     if isinstance(cotangent, Node) and not create_graph:
         cotangent = cotangent.value
     gradients = backward({output: cotangent}, create_graph=create_graph)
     while gradients:
         leaf, gradient = gradients.popitem()
+        if tape is not None:
+            tape.graded[leaf] = None
+            if leaf.grad is not None and not isinstance(leaf.grad, Node):
+                refuse_old_gradient(leaf)
         if leaf.grad is not None:
             gradient = leaf.grad + gradient
         if gradient.__class__ is Node:
@@ -262,4 +269,12 @@ def refuse_partials(node: Node, partials: Any) -> None:
     raise TypeError(
         f"the derivative rule of {label(node)} gave {got}, expected a tuple of "
         f"{len(node.inputs)}, one for every input; write (gradient,) for one, None for no gradient"
+    )
+
+
+def refuse_old_gradient(leaf: Node) -> None:
+    """Refuse to add to a gradient that was there before a compiled function was recorded."""
+    raise ValueError(
+        f"compile: {leaf._describe()} has a gradient from before, which the function would add "
+        f"to; set it to None first, with zero_grad() inside the function"
     )

@@ -35,6 +35,10 @@ _no_params: dict[str, Any] = {}
 
 def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_params) -> Node:
     """Compute `op` on `inputs`, Nodes and constants, and give the node that remembers it."""
+    recording, scope, tape, _ = get_state()
+    if tape is not None:
+        taped: Node = tape.record(op, inputs, params)
+        return taped
     values = []
     kept = []
     requires_grad = replaced = False
@@ -72,7 +76,7 @@ def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_para
     if value.__class__ is not ndarray:
         value = as_value(value, op)
     node._value = value
-    recording, node.scope, _ = get_state()
+    node.scope = scope
     if recording:
         node.op = op
         node.inputs = inputs
@@ -95,6 +99,7 @@ def read(x: Any) -> Any:
         return type(x)(read(part) for part in x)
     if isinstance(x, dict):
         return {key: read(part) for key, part in x.items()}
+    refuse_while_taped(x)
     now = next_stamp()
     stack = [x]
     while stack:
@@ -103,6 +108,29 @@ def read(x: Any) -> Any:
             node.read_at = now
             stack.extend(node.inputs)
     return values_of(x)
+
+
+def plain(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Give what a function that no gradient flows through makes of Nodes: a plain array."""
+    tape = get_state().tape
+    if tape is not None:
+        return tape.record_plain(function, args, kwargs)
+    return function(*read(args), **read(dict(kwargs)))
+
+
+def refuse_while_taped(x: Any) -> None:
+    """Refuse to give the value of a node which a compiled function computes anew at every call."""
+    tape = get_state().tape
+    if tape is not None and isinstance(x, Node):
+        tape.refuse(x)
+
+
+def holds(condition: Any) -> bool:
+    """Tell whether a shortcut that depends on values may be taken.
+
+    While a compiled function is recorded none may be: its plan serves other values too.
+    """
+    return not (isinstance(condition, Node) and get_state().tape is not None) and bool(condition)
 
 
 def static(op: Op, key: str, x: Any) -> Any:
@@ -167,7 +195,7 @@ def forget(node: Node) -> None:
 def values_of(tree: Any) -> Any:
     """Give `tree` with every Node in its lists, tuples and dicts replaced by its value."""
     if isinstance(tree, Node):
-        return tree.value
+        return buffer.read_only(tree._value)
     if isinstance(tree, list | tuple):
         return type(tree)(values_of(x) for x in tree)
     if isinstance(tree, dict):
@@ -190,7 +218,7 @@ def call(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
             refuse_unknown_arguments(function, COMPOSED[function], args, kwargs)
             raise
     if function in CONSTANT:
-        return function(*read(args), **read(dict(kwargs)))
+        return plain(function, args, kwargs)
     if function in OF_SHAPES:
         return function(*values_of(args), **values_of(dict(kwargs)))
     if function in INSTEAD:
@@ -234,21 +262,21 @@ def _unary(ufunc: np.ufunc) -> Callable[[Node], Node]:
     return operator
 
 
-def _comparison(ufunc: np.ufunc) -> Callable[[Node, Any], Any]:
+def _plain(ufunc: np.ufunc, reflected: bool = False) -> Callable[[Node, Any], Any]:
     def operator(self: Node, other: Any) -> Any:
         if not isinstance(other, _operand_types):
             return NotImplemented
-        return ufunc(*read((self, other)))
+        return plain(ufunc, (other, self) if reflected else (self, other), _no_params)
 
     return operator
 
 
-def _plain(
-    function: Callable[[Any, Any], Any], reflected: bool = False
-) -> Callable[[Node, Any], Any]:
+def _equality(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable[[Node, Any], Any]:
     def operator(self: Node, other: Any) -> Any:
-        x, y = read((self, other))
-        return function(y, x) if reflected else function(x, y)
+        if isinstance(other, _operand_types):
+            return plain(ufunc, (self, other), _no_params)
+        # NumPy compares with None and texts too, elementwise.
+        return compare(read(self), other)
 
     return operator
 
@@ -346,6 +374,7 @@ class Node(Traced):
     @property
     def value(self) -> Array:
         """The value, read-only; of a leaf it may be replaced by one of the same shape."""
+        refuse_while_taped(self)
         value: Any = self._value
         if value.__class__ is not Bundle:
             value = buffer.read_only(value)
@@ -462,10 +491,12 @@ class Node(Traced):
 
     def item(self, *index: Any) -> Any:
         """Give the one element, or that at an index, as a Python number, outside the graph."""
+        refuse_while_taped(self)
         return self._value.item(*index)
 
     def tolist(self) -> Any:
         """Give the elements as nested lists of Python numbers, outside the graph."""
+        refuse_while_taped(self)
         return self._value.tolist()
 
     @property
@@ -507,6 +538,7 @@ class Node(Traced):
         return np.asarray(self.value, dtype=dtype, copy=copy)
 
     def _refuse_to_leave(self, what: str, instead: str) -> None:
+        refuse_while_taped(self)
         if self.requires_grad and get_state().recording:
             raise TypeError(
                 f"{what} would cut {self._describe()} out of the graph, and its gradient with it; "
@@ -514,6 +546,7 @@ class Node(Traced):
             )
 
     def __bool__(self) -> bool:
+        refuse_while_taped(self)
         if get_state().recording:
             raise TypeError(
                 f"bool({self._describe()}): a branch on a value is not part of the graph; "
@@ -571,6 +604,7 @@ class Node(Traced):
         return format(self.item(), spec) if spec else str(self)
 
     def __repr__(self) -> str:
+        refuse_while_taped(self)
         parts = [np.array2string(np.asarray(self._value), separator=", ", threshold=20)]
         if self.name:
             parts.append(f"name={self.name!r}")
@@ -608,26 +642,26 @@ class Node(Traced):
     __pos__ = _unary(np.positive)
     __abs__ = _unary(np.absolute)
 
-    __lt__ = _comparison(np.less)
-    __le__ = _comparison(np.less_equal)
-    __gt__ = _comparison(np.greater)
-    __ge__ = _comparison(np.greater_equal)
-    __eq__ = _plain(operator.eq)
-    __ne__ = _plain(operator.ne)
+    __lt__ = _plain(np.less)
+    __le__ = _plain(np.less_equal)
+    __gt__ = _plain(np.greater)
+    __ge__ = _plain(np.greater_equal)
+    __eq__ = _equality(np.equal, operator.eq)
+    __ne__ = _equality(np.not_equal, operator.ne)
 
-    __and__ = _plain(operator.and_)
-    __rand__ = _plain(operator.and_, reflected=True)
-    __or__ = _plain(operator.or_)
-    __ror__ = _plain(operator.or_, reflected=True)
-    __xor__ = _plain(operator.xor)
-    __rxor__ = _plain(operator.xor, reflected=True)
-    __lshift__ = _plain(operator.lshift)
-    __rlshift__ = _plain(operator.lshift, reflected=True)
-    __rshift__ = _plain(operator.rshift)
-    __rrshift__ = _plain(operator.rshift, reflected=True)
+    __and__ = _plain(np.bitwise_and)
+    __rand__ = _plain(np.bitwise_and, reflected=True)
+    __or__ = _plain(np.bitwise_or)
+    __ror__ = _plain(np.bitwise_or, reflected=True)
+    __xor__ = _plain(np.bitwise_xor)
+    __rxor__ = _plain(np.bitwise_xor, reflected=True)
+    __lshift__ = _plain(np.left_shift)
+    __rlshift__ = _plain(np.left_shift, reflected=True)
+    __rshift__ = _plain(np.right_shift)
+    __rrshift__ = _plain(np.right_shift, reflected=True)
 
     def __invert__(self) -> Any:
-        return np.invert(read(self))
+        return plain(np.invert, (self,), _no_params)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other

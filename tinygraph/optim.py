@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from tinygraph.buffer import Array, is_shared
+from tinygraph.buffer import Array
 from tinygraph.node import Node, next_stamp
+from tinygraph.state import get_state
 
 Schedule = Callable[[int], float]
 Rate = float | Schedule
@@ -59,28 +61,20 @@ def warm_up(schedule: Rate, steps: int) -> Schedule:
 
 
 class Parameter:
-    """A leaf with its options, what is remembered of its steps, and arrays to compute in."""
+    """A leaf with its options, and what is remembered of its steps: leaves too."""
 
-    __slots__ = ("decayed", "node", "options", "spare", "state", "steps")
+    __slots__ = ("node", "options", "state", "steps")
 
     def __init__(self, node: Node, options: dict[str, Any], state_names: Iterable[str]) -> None:
         self.node = node
         self.options = options
         self.steps = 0
-        self.state = {name: np.zeros_like(_as_real(node._value)) for name in state_names}
-        self.spare = np.empty_like(node._value)
-        self.decayed: Array | None = None
+        zeros = np.zeros_like(_as_real(node._value))
+        self.state = {name: Node(zeros, False, f"{name} {node.name}") for name in state_names}
 
     def describe(self) -> str:
         """Name the leaf, with its shape and dtype."""
         return f"{self.node._describe()} and dtype {self.node.dtype}"
-
-    def add_decay(self, term: Array, value: Array) -> Array:
-        """Give `term` and the weight decay of `value` together."""
-        if self.decayed is None:
-            self.decayed = np.empty_like(value)
-        np.multiply(value, self.options["weight_decay"], out=self.decayed)
-        return np.add(self.decayed, term, out=self.decayed)
 
 
 class Optimizer:
@@ -109,10 +103,17 @@ class Optimizer:
         if len({x.node for x in self._parameters}) < len(self._parameters):
             raise ValueError("parameters: expected every Node once, got one of them twice")
 
-    def direction(self, parameter: Parameter, gradient: Array, out: Array) -> Array:
-        """Update the parameter's state; give what, times the rate, its value is lowered by.
+    def numbers(self, parameter: Parameter) -> tuple[float, ...]:
+        """Give the numbers beside the options that the step from `parameter.steps` depends on."""
+        return ()
 
-        Only the state and `out` may be written to. The arrays are real, also of complex values.
+    def direction(
+        self, gradient: Any, state: dict[str, Any], options: Mapping[str, Any], *numbers: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Give what, times the rate, a value is lowered by, and the new state.
+
+        Written with operators and NumPy's functions, it serves arrays, and Nodes for `compile`.
+        The arrays are real, also of complex values.
         """
         raise NotImplementedError
 
@@ -136,41 +137,85 @@ class Optimizer:
         Raises ValueError, and changes nothing, if no parameter has one, or if one differs from its
         parameter in shape or dtype.
         """
-        common_rate = self.learning_rate
-        moves = []
-        for parameter in self._parameters:
-            if parameter.node.grad is not None:
-                own_rate = parameter.options["learning_rate"]
-                rate = common_rate if own_rate is None else _rate_at(own_rate, self._steps)
-                moves.append((parameter, _gradient_of(parameter), rate))
-        if not moves:
+        moved = [x for x in self._parameters if x.node.grad is not None]
+        if not moved:
             raise ValueError("step: the grad of every parameter is None; call backward() first")
-        for move in moves:
-            self._move(*move)
-        self._steps += 1
+        gradients = [_gradient_of(x) for x in moved]
+        tape = get_state().tape
+        if tape is not None:
+            for parameter, gradient in zip(moved, gradients, strict=True):
+                self._record(tape, parameter, gradient)
+            tape.afterwards.append(lambda: self._advance(moved))
+            return
+        numbers = [(self._rate_of(x), *self.numbers(x)) for x in moved]
+        for parameter, gradient, of_step in zip(moved, gradients, numbers, strict=True):
+            self._move(parameter, gradient, of_step)
+        self._advance(moved)
 
-    def _move(self, parameter: Parameter, gradient: Array, rate: float) -> None:
-        node = parameter.node
-        value = node._value
-        # The next value is written over the one before the last, unless somebody holds that.
-        spare = parameter.spare
-        if spare.base is not None or not spare.flags.writeable or is_shared(spare, holders=2):
-            spare = np.empty_like(value)
-        old, new = value, spare
+    def _advance(self, moved: list[Parameter]) -> None:
+        self._steps += 1
+        for parameter in moved:
+            parameter.steps += 1
+
+    def _number(self, parameter: Parameter, position: int) -> float:
+        return self.numbers(parameter)[position]
+
+    def _common_rate(self) -> float:
+        return self.learning_rate
+
+    def _rate_of(self, parameter: Parameter) -> float:
+        own_rate = parameter.options["learning_rate"]
+        return self.learning_rate if own_rate is None else _rate_at(own_rate, self._steps)
+
+    def _next(
+        self,
+        value: Any,
+        gradient: Any,
+        state: dict[str, Any],
+        options: Mapping[str, Any],
+        rate: Any,
+        *numbers: Any,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Give the value after a step, and the state."""
+        decay = options["weight_decay"]
+        if decay and not self.decoupled:
+            gradient = gradient + value * decay
+        direction, state = self.direction(gradient, state, options, *numbers)
+        if decay and self.decoupled:
+            direction = direction + value * decay
+        change = direction * rate
+        if change.__class__ is np.ndarray:
+            return np.subtract(value, change, out=change), state
+        return value - change, state
+
+    def _move(self, parameter: Parameter, gradient: Array, numbers: tuple[float, ...]) -> None:
+        node, value = parameter.node, parameter.node._value
+        state = {name: x._value for name, x in parameter.state.items()}
         if value.dtype.kind == "c":
             # The gradient is df/da - i df/db at a + ib: the conjugate of the steepest ascent.
-            old, new, gradient = map(_as_real, (old, new, np.conjugate(gradient)))
-        decays = parameter.options["weight_decay"] != 0
-        if decays and not self.decoupled:
-            gradient = parameter.add_decay(gradient, old)
-        parameter.steps += 1
-        direction = self.direction(parameter, gradient, new)
-        if decays and self.decoupled:
-            direction = parameter.add_decay(direction, old)
-        np.multiply(direction, rate, out=new)
-        np.subtract(old, new, out=new)
-        node._value, parameter.spare = spare, value
-        node.stamp = next_stamp()
+            value, gradient = _as_real(value), _as_real(np.conjugate(gradient))
+        new, state = self._next(value, gradient, state, parameter.options, *numbers)
+        _set(node, new if new.shape == node.shape else new.view(node.dtype).reshape(node.shape))
+        for name, array in state.items():
+            _set(parameter.state[name], array)
+
+    def _record(self, tape: Any, parameter: Parameter, gradient: Any) -> None:
+        """Write the step of a leaf down on the tape of `compile`."""
+        node = parameter.node
+        if node.dtype.kind == "c":
+            raise TypeError(f"compile: {parameter.describe()} is complex; its steps run eagerly")
+        own = parameter.options["learning_rate"] is not None
+        rate_of = partial(self._rate_of, parameter) if own else self._common_rate
+        rate = tape.number(rate_of, node.dtype, "learning rate")
+        count = len(self.numbers(parameter))
+        numbers = [
+            tape.number(partial(self._number, parameter, i), node.dtype, f"number {i}")
+            for i in range(count)
+        ]
+        new, state = self._next(node, gradient, parameter.state, parameter.options, rate, *numbers)
+        tape.write(node, new)
+        for name, x in state.items():
+            tape.write(parameter.state[name], x)
 
     def state_dict(self) -> dict[str, Any]:
         """Give a copy of all that training goes on from, as a tree that `tinygraph.save` takes.
@@ -186,7 +231,7 @@ class Optimizer:
                 {
                     "parameter": x.describe(),
                     "steps": x.steps,
-                    "state": {name: array.copy() for name, array in x.state.items()},
+                    "state": {name: np.array(y._value) for name, y in x.state.items()},
                 }
                 for x in self._parameters
             ],
@@ -204,8 +249,8 @@ class Optimizer:
         self._steps = state["steps"]
         for parameter, saved in zip(self._parameters, state["parameters"], strict=True):
             parameter.steps = saved["steps"]
-            for name, array in parameter.state.items():
-                array[...] = saved["state"][name]
+            for name, x in parameter.state.items():
+                _set(x, np.array(saved["state"][name]))
 
 
 class SGD(Optimizer):
@@ -225,15 +270,15 @@ class SGD(Optimizer):
         options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
         super().__init__(parameters, learning_rate, **options)
 
-    def direction(self, parameter: Parameter, gradient: Array, out: Array) -> Array:
-        momentum = parameter.options["momentum"]
+    def direction(
+        self, gradient: Any, state: dict[str, Any], options: Mapping[str, Any], *numbers: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        momentum = options["momentum"]
         if not momentum:
-            return gradient
-        velocity = _accumulate(parameter.state["velocity"], gradient, momentum)
-        if not parameter.options["nesterov"]:
-            return velocity
-        np.multiply(velocity, momentum, out=out)
-        return np.add(out, gradient, out=out)
+            return gradient, state
+        velocity = state["velocity"] * momentum + gradient
+        step = velocity * momentum + gradient if options["nesterov"] else velocity
+        return step, {"velocity": velocity}
 
 
 class Adam(Optimizer):
@@ -253,17 +298,21 @@ class Adam(Optimizer):
         options = {"betas": betas, "epsilon": epsilon, "weight_decay": weight_decay}
         super().__init__(parameters, learning_rate, **options)
 
-    def direction(self, parameter: Parameter, gradient: Array, out: Array) -> Array:
+    def numbers(self, parameter: Parameter) -> tuple[float, ...]:
+        """Give the corrections of the averages, which start from zero."""
         beta, square_beta = parameter.options["betas"]
-        bias = 1 - beta**parameter.steps
-        square_bias = 1 - square_beta**parameter.steps
-        mean = _average(parameter.state["mean"], gradient, beta, out)
-        np.square(gradient, out=out)
-        square = _average(parameter.state["square"], out, square_beta, out)
-        np.sqrt(square, out=out)
-        out *= bias / math.sqrt(square_bias)
-        out += bias * parameter.options["epsilon"]
-        return np.divide(mean, out, out=out)
+        steps = parameter.steps + 1
+        bias = 1 - beta**steps
+        return bias / math.sqrt(1 - square_beta**steps), bias * parameter.options["epsilon"]
+
+    def direction(
+        self, gradient: Any, state: dict[str, Any], options: Mapping[str, Any], *numbers: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        (beta, square_beta), (scale, epsilon) = options["betas"], numbers
+        mean = state["mean"] * beta + gradient * (1 - beta)
+        square = state["square"] * square_beta + np.square(gradient) * (1 - square_beta)
+        step = mean / (np.sqrt(square) * scale + epsilon)
+        return step, {"mean": mean, "square": square}
 
 
 class AdamW(Adam):
@@ -303,30 +352,21 @@ class RMSprop(Optimizer):
         options = {"decay": decay, "epsilon": epsilon, "momentum": momentum}
         super().__init__(parameters, learning_rate, weight_decay=weight_decay, **options)
 
-    def direction(self, parameter: Parameter, gradient: Array, out: Array) -> Array:
-        options = parameter.options
-        np.square(gradient, out=out)
-        square = _average(parameter.state["square"], out, options["decay"], out)
-        np.sqrt(square, out=out)
-        out += options["epsilon"]
-        np.divide(gradient, out, out=out)
-        if not options["momentum"]:
-            return out
-        return _accumulate(parameter.state["velocity"], out, options["momentum"])
+    def direction(
+        self, gradient: Any, state: dict[str, Any], options: Mapping[str, Any], *numbers: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        decay, momentum = options["decay"], options["momentum"]
+        square = state["square"] * decay + np.square(gradient) * (1 - decay)
+        step = gradient / (np.sqrt(square) + options["epsilon"])
+        if not momentum:
+            return step, {"square": square}
+        velocity = state["velocity"] * momentum + step
+        return velocity, {"square": square, "velocity": velocity}
 
 
-def _accumulate(velocity: Array, term: Array, momentum: float) -> Array:
-    velocity *= momentum
-    velocity += term
-    return velocity
-
-
-def _average(mean: Array, new: Array, decay: float, out: Array) -> Array:
-    """Give the moving average `mean` with `new` in it; `out` is scratch, and may be `new`."""
-    np.multiply(new, 1 - decay, out=out)
-    mean *= decay
-    mean += out
-    return mean
+def _set(node: Node, array: Array) -> None:
+    node._value = array
+    node.stamp = next_stamp()
 
 
 def _as_real(array: Any) -> Array:
@@ -404,6 +444,8 @@ def _gradient_of(parameter: Parameter) -> Any:
     """Give the gradient of a leaf as an array, refused where it does not fit."""
     gradient, value = parameter.node.grad, parameter.node._value
     if gradient.__class__ is Node:
+        if get_state().tape is not None:
+            return gradient
         gradient = gradient._value
     if (
         not isinstance(gradient, _arrays)

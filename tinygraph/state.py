@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 
 class State(NamedTuple):
-    """Whether nodes are recorded, the names of the scopes around them, and the state outside."""
+    """Whether nodes are recorded, the scopes' names, the tape of `compile`, the state outside."""
 
     recording: bool = True
     scope: tuple[str, ...] = ()
+    tape: Any = None
     outer: Any = None
 
 
@@ -23,15 +24,14 @@ get_state = _state.get
 class changed_state(ContextDecorator):  # noqa: N801 - used as a word of the language
     """Change the state of this thread or context inside the block."""
 
-    def __init__(self, recording: bool | None = None, name: str | None = None) -> None:
-        self.recording = recording
+    def __init__(self, name: str | None = None, **changes: Any) -> None:
         self.name = name
+        self.changes = changes
 
     def __enter__(self) -> None:
         outer = get_state()
-        recording = outer.recording if self.recording is None else self.recording
         scope = outer.scope if self.name is None else (*outer.scope, self.name)
-        _state.set(State(recording, scope, outer))
+        _state.set(outer._replace(scope=scope, outer=outer, **self.changes))
 
     def __exit__(self, *error: object) -> None:
         # A generator that is closed in another context leaves a block that it did not enter there.

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinygraph.bundle import Bundle, Contributions
-from tinygraph.node import read
-from tinygraph.op import Traced, op
+from tinygraph.node import Node, read
+from tinygraph.op import op
 
 Rule = tuple[Any, ...]
 
@@ -17,7 +17,7 @@ def _part(x: Bundle, *, number: int) -> Any:
 
 @op(_part)
 def part(g: Any, out: Any, x: Any, *, number: int) -> Rule:
-    return (Contributions(x.value if isinstance(x, Traced) else x, (number, g)),)
+    return (Contributions(x._value if isinstance(x, Node) else x, (number, g)),)
 
 
 def parts(x: Any) -> tuple[Any, ...]:
@@ -27,7 +27,7 @@ def parts(x: Any) -> tuple[Any, ...]:
     """
     if isinstance(x, Bundle):
         return x.parts
-    values = enumerate(x.value.parts)
+    values = enumerate(x._value.parts)
     return tuple(
         part(x, number=i) if value.dtype.kind in "fc" else np.array(read(x).parts[i])
         for i, value in values

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.node import holds
 from tinygraph.op import Op, composed, op
 from tinygraph.signature import refuse_out
 
@@ -133,7 +134,7 @@ def product(
 
 def divides(products: Any) -> bool:
     """Tell whether dividing products by a factor gives the products of the others."""
-    return bool(np.all(np.isfinite(products) & (products != 0)))
+    return holds(np.all(np.isfinite(products) & (products != 0)))
 
 
 def product_of_others(x: Any, axis: Axis) -> Any:
@@ -182,7 +183,8 @@ def share(g: Any, x: Any, value: Any, axis: Axis, where: Any = True, constant: A
     """Share `g` equally among the elements that equal `value`, and a constant that does too."""
     chosen = x == value
     ties = np.add.reduce(chosen, axis, keepdims=True)
-    if where is not True or constant is not None or np.count_nonzero(ties) < ties.size:
+    is_plain = where is True and constant is None
+    if not is_plain or not holds(np.count_nonzero(ties) == ties.size):
         chosen = where & equal(x, value)
         ties = np.add.reduce(chosen, axis, keepdims=True)
         ties = np.maximum(ties if constant is None else ties + equal(constant, value), 1)

@@ -1,0 +1,1 @@
+"""From a graph to NumPy source: record, simplify, plan memory, emit."""
