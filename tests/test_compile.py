@@ -26,6 +26,19 @@ from tinygraph.tree import flatten, map_tree
 OPS = all_ops()
 COMPOSED = all_composed()
 
+LOOKS_AT_VALUES = {
+    "det", "median", "nanmedian", "nanpercentile", "nanquantile", "nanstd", "nanvar", "partition",
+    "percentile", "quantile", "running_fmax", "running_fmin", "running_max", "running_min", "sort",
+    "svdvals", "np.average", "np.cov", "np.frexp", "np.histogram2d", "np.histogramdd", "np.interp",
+    "np.intersect1d", "np.linalg.cond", "np.linalg.eig", "np.linalg.eigh", "np.linalg.eigvals",
+    "np.linalg.lstsq", "np.linalg.svd", "np.linalg.svdvals", "np.nanstd", "np.nanvar",
+    "np.piecewise", "np.polyfit", "np.polymul", "np.setdiff1d", "np.setxor1d", "np.sort_complex",
+    "np.trim_zeros", "np.union1d", "np.unique", "np.unique_all", "np.unique_counts",
+    "np.unique_inverse", "np.unique_values", "np.poly", "np.linalg.det", "np.linalg.eigvalsh",
+    "np.linalg.norm", "np.linalg.matrix_norm", "np.linalg.pinv", "np.linalg.slogdet", "np.median",
+}  # fmt: skip
+"""Functions that, or whose derivatives, look at values: compile may refuse them."""
+
 
 def plain(x: Any) -> Any:
     return np.asarray(x._value if isinstance(x, tg.Node) else x)
@@ -59,11 +72,18 @@ def with_gradients(f: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def assert_compiles(f: Callable[..., Any], call: Call, seed: int, simplify: bool) -> None:
+def assert_compiles(
+    name: str, f: Callable[..., Any], call: Call, seed: int, simplify: bool
+) -> None:
     variables = laid_out(call)
     cotangent = map_tree(lambda x: random_like(plain(x), seed), f(*variables))
     compiled = compile(with_gradients(f), simplify=simplify)
     expected = with_gradients(f)(cotangent, *variables)
+    try:
+        compiled(cotangent, *variables)
+    except tg.CompileError:
+        assert name in LOOKS_AT_VALUES
+        return
     for _ in range(2):
         assert_same(compiled(cotangent, *variables), expected, exact=not simplify)
 
@@ -75,7 +95,7 @@ def test_ops_and_their_gradients_are_those_of_eager(
     name: str, simplify: bool, data: st.DataObject, seed: int
 ) -> None:
     call = data.draw(calls_of(OPS[name]))
-    assert_compiles(function_of(OPS[name], call), call, seed, simplify)
+    assert_compiles(name, function_of(OPS[name], call), call, seed, simplify)
 
 
 @pytest.mark.parametrize("simplify", [False, True], ids=["as recorded", "simplified"])
@@ -85,7 +105,7 @@ def test_composed_functions_and_their_gradients_are_those_of_eager(
     name: str, simplify: bool, data: st.DataObject, seed: int
 ) -> None:
     call = data.draw(calls_of_composed(name))
-    assert_compiles(function_of_composed(name, call), call, seed, simplify)
+    assert_compiles(name, function_of_composed(name, call), call, seed, simplify)
 
 
 # Training steps

@@ -707,8 +707,8 @@ def test_exceptions_leave_nothing():
                 y.backward(create_graph=create_graph)
         with pytest.raises(ValueError, match="matmul"):
             (x * 2) @ np.ones(4)
-        with pytest.raises(TypeError, match=r"np\.polyfit"):
-            np.polyfit(x * 2, x * 3, 1)
+        with pytest.raises(TypeError, match=r"np\.lib\.scimath\.sqrt"):
+            np.emath.sqrt(x * 2)
         with pytest.raises(ArithmeticError, match="on purpose"):
             tg.grad(lambda x: np.sum(broken(x)))(np.ones(3))
     assert x.grad is None
@@ -823,9 +823,9 @@ def test_memory_is_linear_in_the_length_of_a_chain():
 def seconds(work: Callable[[int], None], size: int) -> float:
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.process_time()
         work(size)
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     return min(times)
 
 

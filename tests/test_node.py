@@ -436,14 +436,9 @@ REFUSALS = {
     "math.exp": (lambda x: math.exp(x[0]), TypeError, ["getitem", "np.exp for math.exp"]),
     "Node of a Node": (tg.Node, TypeError, ["Node(node)", "weights", "node.detach()"]),
     "no rule": (
-        lambda x: np.polyfit(x, x, 1),
+        lambda x: np.emath.sqrt(x),
         TypeError,
-        ["np.polyfit", "no derivative rule", "tg.op(np.polyfit)(rule)", "node.value"],
-    ),
-    "no rule in a module": (
-        lambda x: np.fft.fftn(x),
-        TypeError,
-        ["np.fft.fftn", "tg.op(np.fft.fftn)(rule)"],
+        ["np.lib.scimath.sqrt", "no derivative rule", "tg.op(np.lib.scimath.sqrt)(rule)"],
     ),
     "node[i] = v": (_set_element, TypeError, ["node[index] = values", "node.at[index].set"]),
     "node[i] += v": (_add_to_element, TypeError, ["node.at[index]", ".add(values)"]),
@@ -472,7 +467,7 @@ REFUSALS = {
         ["np.add.at", "node.at[index].add(values)"],
     ),
     "signature=": (lambda x: np.exp(x, signature="d->d"), TypeError, ["exp", "'signature'"]),
-    "initial=": (lambda x: x.sum(initial=1.0), TypeError, ["sum", "'initial'", "axis, dtype"]),
+    "unknown=": (lambda x: x.sum(unknown=1.0), TypeError, ["sum", "'unknown'", "axis, dtype"]),
     "text": (lambda x: np.add(x, "a"), TypeError, ["add", "got str"]),
     "cotangent of another shape": (
         lambda x: (x * 2).backward(np.ones((2, 1))),

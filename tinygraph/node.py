@@ -195,7 +195,8 @@ def forget(node: Node) -> None:
 def values_of(tree: Any) -> Any:
     """Give `tree` with every Node in its lists, tuples and dicts replaced by its value."""
     if isinstance(tree, Node):
-        return buffer.read_only(tree._value)
+        value = tree._value
+        return value if value.__class__ is Bundle else buffer.read_only(value)
     if isinstance(tree, list | tuple):
         return type(tree)(values_of(x) for x in tree)
     if isinstance(tree, dict):
@@ -222,6 +223,8 @@ def call(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     if function in OF_SHAPES:
         return function(*values_of(args), **values_of(dict(kwargs)))
     if function in INSTEAD:
+        for x in args:
+            refuse_while_taped(x)
         raise TypeError(
             f"{describe(function)} with a Node: it writes into an array, and values of Nodes are "
             f"not changed in place; write {INSTEAD[function]}"
@@ -375,11 +378,8 @@ class Node(Traced):
     def value(self) -> Array:
         """The value, read-only; of a leaf it may be replaced by one of the same shape."""
         refuse_while_taped(self)
-        value: Any = self._value
-        if value.__class__ is not Bundle:
-            value = buffer.read_only(value)
-        result: Array = value
-        return result
+        value: Array = values_of(self)
+        return value
 
     @value.setter
     def value(self, array_like: Any) -> None:

@@ -27,8 +27,7 @@ def transforms(draw: st.DrawFn, min_count: int = 1) -> Call:
             {}, optional={"n": st.integers(1, 5), "axis": axes_of(len(shape)), "norm": NORMS}
         )
     )
-    if "n" not in chosen:
-        shape = with_count(shape, chosen.get("axis", -1), min_count)
+    shape = with_count(shape, chosen.get("axis", -1), 1 if "n" in chosen else min_count)
     return Call(draw_arrays(draw, [shape]), chosen)
 
 

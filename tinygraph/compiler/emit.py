@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -132,8 +133,8 @@ class Emitter:
         if function in REDUCTIONS:
             path = f"np.{REDUCTIONS[function].__name__}.reduce"
             return self.bound(function, function.__name__, path)
-        if is_dispatched(function):
-            path = describe(function)
+        path = describe(function)
+        if is_dispatched(function) and found_at(path) is function:
             if path.startswith("scipy."):
                 package = path.rpartition(".")[0]
                 self.imports[f"import {package}"] = None
@@ -148,10 +149,13 @@ class Emitter:
         into = self.into(step)
         call = self.call(step, into)
         if into is None:
-            if len(step.outputs) == 1 and out in self._results and not writes_into(step):
-                call = f"np.array({call})"
-            targets = ", ".join(self.names.of(x, self.hint(step, x)) for x in step.outputs)
-            call = f"{targets} = {call}" + (".parts" if len(step.outputs) > 1 else "")
+            targets = [self.names.of(x, self.hint(step, x)) for x in step.outputs]
+            if step.joint:
+                call = f"{', '.join(targets)}, = {call}.parts"
+            elif out in self._results and not writes_into(step):
+                call = f"{targets[0]} = np.array({call})"
+            else:
+                call = f"{targets[0]} = {call}"
         comment = f"  # {out.shape}" if out.shape != self._shape else ""
         self._shape = out.shape
         return call + comment
@@ -198,12 +202,21 @@ class Emitter:
             for (_, value), target in zip(self.program.updates, targets, strict=True)
             if self.operand(value) != target
         ]
-        made = {step.outputs[0] for step in self.program.steps if len(step.outputs) == 1}
+        made = {step.outputs[0] for step in self.program.steps if not step.joint}
         results = [
             self.operand(x) if x in made else f"np.array({self.operand(x)})"
             for x in self.program.results
         ]
         return [*lines, f"return ({', '.join(results)}{',' if len(results) == 1 else ''})"]
+
+
+def found_at(path: str) -> Any:
+    """Give what a dotted name of NumPy's or SciPy's stands for, None where it does not."""
+    package, *names = path.split(".")
+    found: Any = sys.modules.get("numpy" if package == "np" else package)
+    for name in names:
+        found = getattr(found, name, None)
+    return found
 
 
 def indent(lines: list[str]) -> list[str]:

@@ -28,7 +28,7 @@ class Layout:
 
 def writes_into(step: Step) -> bool:
     """Tell whether the function of `step` writes its one result where it is told to."""
-    if len(step.outputs) != 1 or not step.outputs[0].shape:
+    if step.joint or not step.outputs[0].shape:
         return False
     function = step.function
     is_ufunc = isinstance(function, np.ufunc) and not step.params

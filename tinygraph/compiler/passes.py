@@ -63,7 +63,7 @@ def fold_constants(program: Program) -> Program:
             arrays = [x.array if isinstance(x, Value) else x for x in step.inputs]
             with np.errstate(all="ignore"):
                 result = step.function(*arrays, **step.params)
-            parts = [result] if len(step.outputs) == 1 else result.parts
+            parts = result.parts if step.joint else [result]
             for out, array in zip(step.outputs, parts, strict=True):
                 out.array = np.asarray(array)
         else:

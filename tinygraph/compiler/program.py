@@ -36,6 +36,9 @@ class Step:
     params: dict[str, Any]
     outputs: tuple[Value, ...]
     scope: tuple[str, ...] = ()
+    joint: bool = False
+    """Whether the function gives a Bundle of results."""
+
     line: str = ""
     """Where the user's code asked for it."""
 

@@ -81,6 +81,9 @@ class Tape:
 
     def record(self, op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any]) -> Node:
         """Make the node of `op` on `inputs`, and write down what computes it."""
+        for x in params.values():
+            if isinstance(x, Node):
+                self.refuse(x)
         with changed_state(tape=None):
             node = record(op, inputs, params)
         # The node's own constants, since they are frozen, and live as long as it does.
@@ -141,10 +144,11 @@ class Tape:
         several = isinstance(value, Bundle)
         arrays = value.parts if several else (value,)
         outputs = tuple(Value(np.shape(x), np.asarray(x).dtype) for x in arrays)
-        function = op.function if is_dispatched(op.function) else op.forward
+        function = op.function if is_dispatched(op.function) and not several else op.forward
         values = tuple(self.value_of(x) for x in inputs)
         scope, line = get_state().scope, user_line()
-        self.program.steps.append(Step(function, values, dict(params), outputs, scope, line))
+        step = Step(function, values, dict(params), outputs, scope, several, line)
+        self.program.steps.append(step)
         return outputs if several else outputs[0]
 
     def refuse(self, x: Node) -> NoReturn:

@@ -15,6 +15,7 @@ from tinygraph.gradcheck.diagnosis import diagnose
 from tinygraph.gradcheck.narrow import check_narrow
 from tinygraph.gradcheck.report import Comparison, GradientError, Report
 from tinygraph.gradcheck.vector import RuleError, VectorFunction, as_double, split_inputs
+from tinygraph.op import Op
 from tinygraph.transforms import name_of
 
 __all__ = ["Comparison", "GradientError", "Report", "gradcheck"]
@@ -44,7 +45,7 @@ def gradcheck(
     if not isinstance(order, int) or order < 1:
         raise ValueError(f"gradcheck: expected an order of 1 or more, got {order!r}")
     run, leaves, names = split_inputs(f, inputs, wrt)
-    report = Report(name_of(f), 1, seed)
+    report = Report(f.name if isinstance(f, Op) else name_of(f), 1, seed)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # Points nearby may be outside of the domain, on which the caller need not be warned.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -84,7 +85,8 @@ def checked(
     except CheckError as found:
         comparisons, causes, words = found.comparisons, [found.cause], found.words
         if not found.cause and found.comparer:
-            causes, words = diagnose(found.comparer, found.comparisons)
+            causes, diagnosis = diagnose(found.comparer, found.comparisons)
+            words += diagnosis
     except RuleError as error:
         raised = error.__cause__
         causes, words = explain_error(raised)
@@ -108,7 +110,8 @@ def explain_error(error: BaseException | None) -> tuple[list[str], str]:
     message = str(error)
     if "read-only" in message:
         return ["writes"], f"the rule writes into its arguments ({message})"
-    if isinstance(error, ValueError) and "shape" in message:
+    is_of_shapes = any(word in message for word in ("shape", "dimension", "broadcast"))
+    if isinstance(error, ValueError) and is_of_shapes:
         return ["shape"], f"a gradient has the wrong shape: {message}"
     return ["error"], f"the rule raised {type(error).__name__}: {message}"
 

@@ -24,6 +24,9 @@ FOUND = 4
 """How many wrong elements are searched for by halving."""
 
 
+ADVICE = "a rule has to work from its arguments alone"
+
+
 class CheckError(Exception):
     """What is wrong, in a code and in words, with the comparisons that show it."""
 
@@ -54,11 +57,8 @@ class Check:
     def run(self, directions: int | None) -> list[Comparison]:
         """Give all comparisons, or raise the CheckError that they show."""
         f = self.function
-        if f.writes:
-            raise CheckError("writes", "f writes into its inputs")
         self.refuse_noise(f.y, f(f.x), "values")
-        elsewhere = self.another_point()
-        y_elsewhere = f(elsewhere)
+        elsewhere, y_elsewhere = self.another_point()
         self.weights = self.draw_cotangent(y_elsewhere)
         here, there = self.trace_both(elsewhere, y_elsewhere)
         comparisons = self.compare_at(here, directions)
@@ -78,8 +78,8 @@ class Check:
         if not same(first, second):
             raise CheckError("noise", f"noise: f gives other {what} when it is called again")
 
-    def another_point(self) -> Array:
-        """Give a point nearby at which the function has finite values too."""
+    def another_point(self) -> tuple[Array, Array]:
+        """Give a point nearby at which the function has finite values too, and these."""
         f = self.function
         size = np.abs(f.x)
         for start, stop in zip(f.inputs.stops, f.inputs.stops[1:], strict=False):
@@ -87,9 +87,10 @@ class Check:
         move = self.generator.uniform(0.5, 1, f.x.size) * self.generator.choice([-1, 1], f.x.size)
         for exponent in (-10, -20, -30):
             x = f.x + 2.0**exponent * size * move
-            if np.array_equal(np.isfinite(f(x)), np.isfinite(f.y)):
-                return np.asarray(x)
-        return f.x.copy()
+            y = f(x)
+            if np.array_equal(np.isfinite(y), np.isfinite(f.y)):
+                return x, y
+        return f.x.copy(), f.y.copy()
 
     def draw_cotangent(self, y_elsewhere: Array) -> Array:
         """Draw random weights for the results, larger ones for results that are small.
@@ -136,8 +137,7 @@ class Check:
             self.refuse_noise(gradient, once_more, "gradients")
             raise CheckError(
                 "stale",
-                "stale: the gradient depends on which point f was called at last; a rule has to "
-                "work from its arguments alone",
+                f"stale: the gradient depends on which point f was called at last; {ADVICE}",
             )
         return here, there
 
@@ -169,15 +169,17 @@ class Check:
         if any(c.verdict != "wrong" for c in wrong):
             return
         f = self.function
-        if close(there.gradient, f.gradient(f.x, there.weights)):
-            raise CheckError(
-                "stale",
-                "stale: at a second point the gradient is still that of the first; a rule has to "
-                "work from its arguments alone",
-                wrong,
-                there,
-            )
-        raise CheckError("", "", wrong, there)
+        for remembered, what in (
+            (f.gradient(f.x, there.weights), "point"),
+            (there.pull(-2 * there.weights), "cotangent"),
+        ):
+            if close(there.gradient, remembered):
+                raise CheckError(
+                    "stale",
+                    f"stale: of a second {what} the gradient is still that of the first; {ADVICE}",
+                    wrong,
+                )
+        raise CheckError("", "right at the point given, but not at one nearby: ", wrong, there)
 
     def lines(self, comparer: Comparer, positions: Array, count: int) -> Iterator[Line]:
         """Give random directions, by the size of every element and by that of its array in turn.
@@ -191,14 +193,15 @@ class Check:
             line = group(positions, sizes, self.generator)
             yield line._replace(name=f"direction {number}")
         with np.errstate(all="ignore"):
-            share = np.abs(comparer.gradient * comparer.unit)[positions]
-            rank = np.floor(np.log(np.max(share, initial=0) / share) / np.log(1e4))
+            shares = np.abs(comparer.gradient * [comparer.unit, comparer.size])[:, positions]
+            share = np.max(shares / np.max(shares, axis=1, keepdims=True, initial=0), axis=0)
+            rank = np.minimum(np.floor(-np.log(share) / np.log(1e4)), 3)
         for level in (1, 2, 3):
-            faint = positions[(rank >= 3) & np.isfinite(rank) if level == 3 else rank == level]
+            faint = positions[(rank == level) & (share > 0)]
             if faint.size:
                 number += 1
                 line = group(faint, comparer.unit, self.generator)
-                yield line._replace(name=f"direction {number}")
+                yield line._replace(name=f"direction {number}", enough=1e-3)
 
     def locate(self, comparer: Comparer, line: Line, failed: Comparison) -> list[Comparison]:
         """Find elements that fail along a line that does: try some, and else halve it."""

@@ -20,8 +20,8 @@ Array = NDArray[Any]
 SAFETY = 10
 """How many doubts a derivative may be off; each is a bound on the error, or nearly one."""
 
-FLOOR = 1e-7
-"""Relative errors that are nobody's mistake: of constants written with eight digits, say."""
+FLOOR = 1e-8
+"""The relative error that is nobody's mistake: of constants written with nine digits, say."""
 
 QUICK_STEP = 2.0**-7
 """The step, in scales of the input, whose truncation error is about its rounding error."""
@@ -39,7 +39,8 @@ SHIFT = 0.75
 class Line(NamedTuple):
     """Elements of the input and how they move together, and steps for differences.
 
-    `size` is that of a single element, and 0 of several.
+    `size` is that of a single element, and 0 of several. Differences are sure enough with a doubt
+    of `enough`, in units of the derivatives among which theirs is one.
     """
 
     positions: Array
@@ -49,6 +50,7 @@ class Line(NamedTuple):
     scale: float
     finest: float
     widest: float
+    enough: float
 
 
 class Opinion(NamedTuple):
@@ -74,6 +76,7 @@ class Comparer:
         self.function = function
         self.x = x
         self.known = np.isfinite(y)
+        self.is_known = bool(np.all(self.known))
         self.y = np.where(self.known, y, 0)
         self.weights = np.where(self.known, weights, 0)
         self.order = order
@@ -102,31 +105,38 @@ class Comparer:
         finest = max(float(np.spacing(x)), unit * 2.0**-54)
         widest = max(float(self.size[position]), unit, 1.0)
         size = float(power_of_two(np.array(x))) if x else 0.0
-        return Line(np.array([position]), np.ones(1), "", size, unit, finest, widest)
+        return Line(np.array([position]), np.ones(1), "", size, unit, finest, widest, 1e-10)
 
     def group(self, positions: Array, sizes: Array, generator: np.random.Generator) -> Line:
         """Make a line along which elements move by about their sizes, each by another factor."""
         # Multiples of 1/64 leave x + h * factor without rounding, for most steps.
         factors = generator.integers(32, 97, positions.size) / 64
         factors *= generator.choice([-1.0, 1.0], positions.size) * sizes[positions]
-        return Line(positions, factors, "", 0.0, 1.0, 2.0**-50, 1.0)
+        return Line(positions, factors, "", 0.0, 1.0, 2.0**-50, 1.0, 1e-8)
 
     def change(self, line: Line) -> Change:
         """Give how much weights . f changes along a line."""
-        positions, factors = line.positions, line.factors
         noise = self.rounding
-        if positions.size > 1:
-            moved = self.gradient[positions] * self.x[positions]
+        if line.positions.size > 1:
+            moved = (self.gradient * self.x)[line.positions]
             noise += 2.0**-53 * float(np.linalg.norm(moved[np.isfinite(moved)]))
 
+        direction = self.dense(line)
+
         def change(step: float) -> tuple[float, float]:
-            x = self.x.copy()
-            x[positions] += step * factors
-            difference = np.where(self.known, self.function(x) - self.y, 0)
+            difference = self.function(self.x + step * direction) - self.y
+            if not self.is_known:
+                difference = np.where(self.known, difference, 0)
             total = float(self.weights @ difference)
             return total, noise + 2.0**-53 * abs(total)
 
         return change
+
+    def dense(self, line: Line) -> Array:
+        """Give a line's direction as a vector."""
+        direction = np.zeros_like(self.x)
+        direction[line.positions] = line.factors
+        return direction
 
     def compare(self, line: Line) -> Comparison:
         """Compare the derivatives along a line."""
@@ -156,14 +166,34 @@ class Comparer:
         return 0.0 if comparison.verdict == "right" else 1 + comparison.excess
 
     def quick(self, line: Line) -> tuple[Estimate, bool]:
-        """Estimate the derivative along a line from a few steps, and tell whether that will do."""
+        """Estimate the derivative along a line from a few steps, and tell whether that will do.
+
+        Smaller ones and larger ones are tried too, as long as they help.
+        """
         leaf = self.function.inputs.leaf_of(int(line.positions[0]))
-        step = self.hints.get(leaf, QUICK_STEP) * line.scale
-        quick = quick_estimate(self.change(line), step)
-        if quick.value == 0:
+        start = self.hints.get(leaf, QUICK_STEP)
+        change = self.change(line)
+        best = quick_estimate(change, start * line.scale)
+        for factor in (2.0**-7, 2.0**4):
+            step = start * factor
+            while not self.is_enough(line, best) and 2.0**-36 < step < 1:
+                latest = quick_estimate(change, step * line.scale)
+                if not latest.doubt < best.doubt / 2:
+                    break
+                best = latest
+                step *= factor
+        if not self.is_enough(line, best):
+            return best, False
+        self.hints[leaf] = best.step / line.scale
+        return best, True
+
+    def is_enough(self, line: Line, estimate: Estimate) -> bool:
+        """Tell whether an estimate is as sure as it needs to be."""
+        if estimate.value == 0:
             # Where f does not change at all there is its own rounding error alone.
-            return quick, quick.doubt <= 16 * self.rounding / step
-        return quick, quick.doubt <= max(1e-7 * abs(quick.value), 1e-10 * self.typical_slope(line))
+            return estimate.doubt <= 16 * self.rounding / estimate.step
+        enough = max(1e-7 * abs(estimate.value), line.enough * self.typical_slope(line))
+        return estimate.doubt <= enough
 
     def judge(self, line: Line, analytic: float) -> Opinion:
         """Say whether a derivative by the rules is right, looking closely only if need be."""
@@ -177,29 +207,26 @@ class Comparer:
             and error > 1e3 * quick.doubt + 1e-4 * abs(quick.value)
         ):
             return Opinion("wrong", quick.value, doubt_of(quick))
-        opinion, point = self.look(line, analytic)
+        opinion = self.look(line, analytic)
         if opinion.verdict != "right" and line.scale > 8 * line.size > 0:
             # The element is much smaller than its neighbours, whose size the steps start from.
             line = line._replace(scale=line.size, finest=max(line.size * 2.0**-54, 5e-324))
-            opinion, point = self.look(line, analytic)
-        if point.smooth and 0 < point.smooth[0].step < line.scale / 4:
-            leaf = self.function.inputs.leaf_of(int(line.positions[0]))
-            self.hints[leaf] = point.smooth[0].step / line.scale
+            opinion = self.look(line, analytic)
         if opinion.verdict == "right":
             return opinion
         shifted = line._replace(factors=SHIFT * line.factors)
-        second, _ = self.look(shifted, SHIFT * analytic)
-        if second.verdict != opinion.verdict:
+        second = self.look(shifted, SHIFT * analytic)
+        if second.verdict == "right":
             return Opinion("right", opinion.numeric, opinion.uncertainty + error)
         if is_enough and abs(quick.value - opinion.numeric) <= SAFETY * quick.doubt:
             self.confirmed += 1
         return opinion
 
-    def look(self, line: Line, analytic: float) -> tuple[Opinion, Point]:
+    def look(self, line: Line, analytic: float) -> Opinion:
         """Look closely, with steps of all sizes, once it is known how much rounding matters."""
         rounding = self.measured
         point = look(self.change(line), line.scale, line.finest, line.widest)
-        return self.weigh(line, analytic, point, rounding), point
+        return self.weigh(line, analytic, point, rounding)
 
     def typical_slope(self, line: Line) -> float:
         """Give the size of the derivatives among which that along a line is one."""
@@ -240,8 +267,7 @@ class Comparer:
         best = smooth[0]
         if best.doubt <= 1e-6 * abs(best.value) or not self.function.takes_complex_steps:
             return smooth
-        direction = np.zeros_like(self.x)
-        direction[line.positions] = line.factors
+        direction = self.dense(line)
         # Neighbours by rounding errors show how well conditioned the function is here.
         neighbours = [(self.x, STEPS[0]), (self.x, STEPS[1])]
         neighbours += [(self.x * (1 + sign * 2.0**-52), STEPS[0]) for sign in (-1, 1)]

@@ -89,7 +89,7 @@ class Report:
 
     def __repr__(self) -> str:
         count = f"{len(self.comparisons)} derivatives"
-        result = f"{count} right" if self.passed else f"{len(self.wrong)} of {count} wrong"
+        result = f"{count} right" if self.passed else f"{len(self.wrong)} of {count} failed"
         order = f", order {self.order}" if self.order > 1 else ""
         return f"<gradcheck of {self.function}: {result}{order}, seed {self.seed}>"
 
@@ -147,6 +147,9 @@ def note(comparison: Comparison) -> str:
 
 class GradientError(AssertionError):
     """A derivative that disagrees with finite differences, or a point that has none."""
+
+    # Where users import it from, for messages.
+    __module__ = "tinygraph.gradcheck"
 
     def __init__(self, report: Report) -> None:
         super().__init__(str(report))

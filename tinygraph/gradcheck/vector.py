@@ -95,7 +95,6 @@ class VectorFunction:
         self.x = self.inputs.pack(leaves)
         self.evaluations = 0
         self.refused: Exception | None = None
-        self.writes = False
         self.as_nodes = False
         outputs = self.first_values()
         self.outputs = Layout(outputs, [f"result {i}" for i in range(len(outputs))])
@@ -109,17 +108,14 @@ class VectorFunction:
 
     def first_values(self) -> Leaves:
         """Evaluate at x, on Nodes if arrays lack what the function asks of them."""
-        given = self.x.copy()
         try:
-            values = self.values(given)
+            return self.values(self.x.copy())
         except (AttributeError, TypeError) as error:
             self.as_nodes = True
             try:
-                values = self.values(given)
+                return self.values(self.x.copy())
             except Exception:
                 raise error from None
-        self.writes = not np.array_equal(given, self.x, equal_nan=True)
-        return values
 
     def values(self, vector: Array) -> Leaves:
         """Evaluate, and give the arrays of the result."""

@@ -57,7 +57,10 @@ def in_double_precision(x: Any, dtype: Any) -> Any:
 def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
-    """Give at a point that the data has the slope to its right, at the last the one to its left."""
+    """Give at a point of the data the slope to its right, at the last one that to its left.
+
+    NumPy looks at x, xp and fp alone: one of them has to be a Node where `left` or `right` is one.
+    """
     fp = as_array(fp)
     fp = in_double_precision(fp, np.complex128 if fp.dtype.kind == "c" else np.float64)
     x, xp = (in_double_precision(z, np.float64) for z in (x, xp))
@@ -92,26 +95,26 @@ def _interpolate(x: Any, xp: Any, fp: Any, left: Any, right: Any) -> Any:
 
 @op(_interpolate)
 def interpolate(g: Any, out: Any, x: Any, xp: Any, fp: Any, left: Any, right: Any) -> Rule:
-    x_value, points = read(x), read(xp)
-    last = points.size - 1
-    i = np.clip(np.searchsorted(points, x_value, side="right") - 1, 0, max(last - 1, 0))
+    last = xp.size - 1
+    i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, max(last - 1, 0))
     j = np.minimum(i + 1, last)
-    inside = (x_value >= points[0]) & (x_value <= points[-1])
+    below, above = x < xp[0], x > xp[-1]
+    inside = (x >= xp[0]) & (x <= xp[-1])
     width = xp[j] - xp[i]
     width = width + (width == 0)
     part = inside * (x - xp[i]) / width
     slope = inside * (fp[j] - fp[i]) / width
 
     def share(g: Any) -> Any:
-        left_share = scatter(g * (inside - part), index=i, shape=points.shape)
-        return left_share + scatter(g * part, index=j, shape=points.shape)
+        left_share = scatter(g * (inside - part), index=i, shape=xp.shape)
+        return left_share + scatter(g * part, index=j, shape=xp.shape)
 
     return (
         lambda: g * slope,
         lambda: share(-g * slope),
         lambda: share(g),
-        lambda: g * (x_value < points[0]),
-        lambda: g * (x_value > points[-1]),
+        lambda: g * below,
+        lambda: g * above,
     )
 
 
@@ -222,10 +225,12 @@ def poly(seq_of_zeros: Any) -> Any:
     a = one
     for i in range(zeros.size):
         a = np.convolve(a, np.concatenate([one, -zeros[i : i + 1]]))
-    values = read(zeros)
-    if a.dtype.kind == "c" and np.all(np.sort(values) == np.sort(values.conjugate())):
-        return a.real
-    return a
+    return a.real if a.dtype.kind == "c" and is_conjugate(read(zeros)) else a
+
+
+def is_conjugate(zeros: Any) -> bool:
+    """Tell whether the complex ones among the zeros come in conjugate pairs."""
+    return bool(np.all(np.sort(zeros) == np.sort(zeros.conjugate())))
 
 
 @composed(np.polyfit)

@@ -44,13 +44,13 @@ def no_gradient(function: str, argument: str) -> Callable[[], NoReturn]:
 def of_reals(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a function that refuses complex numbers, since SciPy lacks its derivatives of them."""
 
-    def forward(x: Any) -> Any:
-        if np.iscomplexobj(x):
+    def forward(*inputs: Any) -> Any:
+        if any(map(np.iscomplexobj, inputs)):
             raise TypeError(
                 f"{function.__name__} of complex Nodes is not supported: SciPy has its derivatives "
                 f"of real numbers only"
             )
-        return function(x)
+        return function(*inputs)
 
     return forward
 
@@ -69,6 +69,16 @@ cbrt = op(sp.cbrt, name="special.cbrt", domain=POSITIVE)(elementwise.cbrt.rule)
 @op(sp.exp10)
 def exp10(g: Any, out: Any, x: Any) -> Rule:
     return (g * out * LOG_10,)
+
+
+@op(sp.exprel)
+def exprel(g: Any, out: Any, x: Any) -> Rule:
+    return (g * 0.5 * sp.hyp1f1(2, 3, x),)
+
+
+@op(sp.cosm1)
+def cosm1(g: Any, out: Any, x: Any) -> Rule:
+    return (-g * np.sin(x),)
 
 
 @op(sp.expit)
@@ -100,6 +110,12 @@ def erfc(g: Any, out: Any, x: Any) -> Rule:
 @op(sp.erfi, domain=(-2.0, 2.0))
 def erfi(g: Any, out: Any, x: Any) -> Rule:
     return (g * np.exp(x * x) * (2 / ROOT_PI),)
+
+
+@op(sp.dawsn)
+def dawsn(g: Any, out: Any, x: Any) -> Rule:
+    # In 1 - 2 * x * out, which this is, the digits of large x would cancel.
+    return (g * sp.hyp1f1(1, 0.5, -x * x),)
 
 
 @op(sp.erfinv, domain=INSIDE_ONE)
@@ -357,6 +373,16 @@ def k1(g: Any, out: Any, x: Any) -> Rule:
     return (-g * 0.5 * (sp.k0(x) + sp.kv(2, x)),)
 
 
+@op(sp.k0e, domain=POSITIVE)
+def k0e(g: Any, out: Any, x: Any) -> Rule:
+    return (g * (out - sp.k1e(x)),)
+
+
+@op(sp.k1e, domain=POSITIVE)
+def k1e(g: Any, out: Any, x: Any) -> Rule:
+    return (g * (out - 0.5 * (sp.k0e(x) + sp.kve(2, x))),)
+
+
 @op(sp.jv, domain=POSITIVE)
 def jv(g: Any, out: Any, v: Any, x: Any) -> Rule:
     return no_gradient("jv", "v"), lambda: g * 0.5 * (sp.jv(v - 1, x) - sp.jv(v + 1, x))
@@ -384,6 +410,34 @@ def kv(g: Any, out: Any, v: Any, x: Any) -> Rule:
 
 
 kn = op(sp.kn, domain=POSITIVE)(kv.rule)
+
+
+@op(sp.ive, forward=of_reals(sp.ive), domain=POSITIVE)
+def ive(g: Any, out: Any, v: Any, z: Any) -> Rule:
+    def for_z() -> Any:
+        return g * (0.5 * (sp.ive(v - 1, z) + sp.ive(v + 1, z)) - np.sign(z) * out)
+
+    return no_gradient("ive", "v"), for_z
+
+
+@op(sp.kve, domain=POSITIVE)
+def kve(g: Any, out: Any, v: Any, z: Any) -> Rule:
+    return (
+        no_gradient("kve", "v"),
+        lambda: g * (out - 0.5 * (sp.kve(v - 1, z) + sp.kve(v + 1, z))),
+    )
+
+
+@op(sp.ellipk, domain=INSIDE_ONE)
+def ellipk(g: Any, out: Any, m: Any) -> Rule:
+    one = like(out, 1)
+    return (g * (np.pi / 8) * sp.hyp2f1(1.5 * one, 1.5 * one, 2 * one, m),)
+
+
+@op(sp.ellipe, domain=INSIDE_ONE)
+def ellipe(g: Any, out: Any, m: Any) -> Rule:
+    one = like(out, 1)
+    return (-g * (np.pi / 8) * sp.hyp2f1(0.5 * one, 1.5 * one, 2 * one, m),)
 
 
 @op(sp.hyp0f1)
