@@ -37,6 +37,7 @@ LOOKS_AT_VALUES = {
     "np.unique_inverse", "np.unique_values", "np.poly", "np.linalg.det", "np.linalg.eigvalsh",
     "np.linalg.norm", "np.linalg.matrix_norm", "np.linalg.pinv", "np.linalg.slogdet", "np.median",
     "np.pad",
+    "np.polydiv",
 }  # fmt: skip
 """Functions that, or whose derivatives, look at values: compile may refuse them."""
 

@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tests.samples.drawing import Call, draw_arrays, draw_generator, shapes_of
+from tests.samples.drawing import (
+    AWAY_FROM_ZERO,
+    Call,
+    draw_arrays,
+    draw_generator,
+    shapes_of,
+)
 
 COUNTS = st.integers(1, 4)
 
@@ -71,6 +77,13 @@ def fits(draw: st.DrawFn) -> Call:
     return Call((points, values, *weights), draw(st.fixed_dictionaries(degree, optional=optional)))
 
 
+@st.composite
+def divisions(draw: st.DrawFn) -> Call:
+    """Draw the coefficients of a dividend and a divisor, in either order of their degrees."""
+    lengths = draw(st.tuples(st.integers(1, 4), st.integers(1, 3)))
+    return Call(draw_arrays(draw, [(n,) for n in lengths], AWAY_FROM_ZERO))
+
+
 SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "convolve": two_sequences(mode=MODES),
     "correlate": two_sequences(mode=MODES),
@@ -80,6 +93,7 @@ SAMPLES: dict[str, st.SearchStrategy[Call]] = {
     "np.polyadd": two_sequences(),
     "np.polysub": two_sequences(),
     "np.polymul": two_sequences(),
+    "np.polydiv": divisions(),
     "np.polyder": vectors(m=st.integers(0, 2)),
     "np.polyint": vectors(m=st.integers(0, 2), k=st.just(0.5)),
     "roots": polynomials(),

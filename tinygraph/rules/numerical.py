@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygraph.node import read
 from tinygraph.op import Traced, composed, op
-from tinygraph.rules.indexing import scatter
+from tinygraph.rules.indexing import put_add, scatter
 
 Rule = tuple[Any, ...]
 
@@ -181,6 +181,20 @@ def without_leading_zeros(a: Any) -> Any:
 def polymul(a1: Any, a2: Any) -> Any:
     """Refuse a Node whose leading coefficient is 0, since NumPy would drop it."""
     return np.convolve(without_leading_zeros(a1), without_leading_zeros(a2))
+
+
+@composed(np.polydiv)
+def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
+    r, v = np.atleast_1d(u) + 0.0, np.atleast_1d(v) + 0.0
+    r = r.astype(np.result_type(r, v))
+    scale = 1.0 / v[0]
+    quotient = []
+    for k in range(len(r) - len(v) + 1):
+        quotient.append(scale * r[k])
+        r = put_add(r, -(quotient[k] * v), index=slice(k, k + len(v)))
+    while np.allclose(r[0], 0, rtol=1e-14) and len(r) > 1:
+        r = r[1:]
+    return np.stack(quotient) if quotient else np.zeros(1, r.dtype), r
 
 
 @composed(np.polyder)
