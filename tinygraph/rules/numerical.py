@@ -192,9 +192,10 @@ def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     for k in range(len(r) - len(v) + 1):
         quotient.append(scale * r[k])
         r = put_add(r, -(quotient[k] * v), index=slice(k, k + len(v)))
+    zero = r[:1] - r[:1]
     while np.allclose(r[0], 0, rtol=1e-14) and len(r) > 1:
         r = r[1:]
-    return np.stack(quotient) if quotient else np.zeros(1, r.dtype), r
+    return np.stack(quotient) if quotient else zero, r
 
 
 @composed(np.polyder)
