@@ -13,6 +13,7 @@ import sys
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +93,10 @@ def is_expression(x: Any) -> bool:
     return isinstance(x, ast.expr)
 
 
+def is_starred(x: ast.expr) -> bool:
+    return isinstance(x, ast.Starred)
+
+
 def replace(parent: ast.AST, field: str, position: int | None, expression: ast.expr) -> None:
     if position is None:
         setattr(parent, field, expression)
@@ -117,7 +122,7 @@ def variants(x: ast.expr, names: Sequence[str]) -> Iterator[tuple[str, ast.expr]
             yield "sign flipped", operand
         case ast.Attribute(value, "mT" | "T"):
             yield "transposed", value
-        case ast.Call(ast.Attribute(ast.Name("np"), _), [first, *_]):
+        case ast.Call(ast.Attribute(ast.Name("np"), _), [first, *_]) if not is_starred(first):
             yield "function dropped", first
         case ast.Compare(left, [_], [right]):
             yield "comparison changed", ast.Compare(left, [ast.NotEq()], [right])
@@ -171,6 +176,7 @@ def keeping_state(op: Op) -> Mutant:
 
     op_forward, op_rule = op.forward, op.rule
 
+    @wraps(op_rule)
     def rule(g: Any, out: Any, *inputs: Any, **params: Any) -> Any:
         return op_rule(g, *kept, **params)
 
@@ -180,6 +186,7 @@ def keeping_state(op: Op) -> Mutant:
 def with_gradients_changed(rule: Rule, change: Callable[[Any, Any], Any]) -> Rule:
     """Pass every gradient that a rule gives, and its input, through `change`."""
 
+    @wraps(rule)
     def changed(g: Any, out: Any, *inputs: Any, **params: Any) -> Any:
         partials = rule(g, out, *inputs, **params)
         return tuple(
@@ -193,6 +200,7 @@ def with_gradients_changed(rule: Rule, change: Callable[[Any, Any], Any]) -> Rul
 def with_arguments_changed(rule: Rule, change: Callable[..., tuple[Any, ...]]) -> Rule:
     """Pass the cotangent, the output and the inputs that a rule gets through `change`."""
 
+    @wraps(rule)
     def changed(*arguments: Any, **params: Any) -> Any:
         return rule(*change(*arguments), **params)
 

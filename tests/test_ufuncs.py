@@ -514,7 +514,7 @@ def test_bitwise_operators_of_masks_and_their_refusal_of_floats() -> None:
             call()
 
 
-@pytest.mark.parametrize("other", [None, "a", b"a", object(), {}, [1, "a", 2]], ids=repr)
+@pytest.mark.parametrize("other", [None, "a", b"a", {}, [1, "a", 2]], ids=repr)
 def test_equality_with_what_is_no_number_is_that_of_numpy(other: Any) -> None:
     array = X.copy()
     x = tg.Node(array)

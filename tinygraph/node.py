@@ -276,10 +276,10 @@ def _plain(ufunc: np.ufunc, reflected: bool = False) -> Callable[[Node, Any], An
 
 def _equality(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable[[Node, Any], Any]:
     def operator(self: Node, other: Any) -> Any:
-        if isinstance(other, _operand_types):
+        if isinstance(other, _operand_types) and not isinstance(other, list | tuple):
             return plain(ufunc, (self, other), _no_params)
-        # NumPy compares with None and texts too, elementwise.
-        return compare(read(self), other)
+        # NumPy compares with None and texts too, elementwise, also in lists.
+        return compare(read(self), read(other))
 
     return operator
 

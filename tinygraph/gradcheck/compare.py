@@ -83,9 +83,7 @@ class Comparer:
         self.pull = pull
         self.gradient = pull(self.weights)
         self.rounding = float(np.linalg.norm(function.rounding * self.weights * self.y))
-        self.size = np.ones_like(x)
-        for start, stop in zip(function.inputs.stops, function.inputs.stops[1:], strict=False):
-            self.size[start:stop] = typical(x[start:stop])
+        self.size = function.inputs.typical(x)
         self.unit = power_of_two(np.maximum(np.abs(x), self.size * 2.0**-10))
         self.hints: dict[int, float] = {}
         self.confirmed = 0
@@ -283,13 +281,6 @@ class Comparer:
 def doubt_of(quick: Estimate) -> float:
     """Give how far a derivative may be off a quick estimate and pass at once."""
     return 4 * quick.doubt + 1e-9 * abs(quick.value)
-
-
-def typical(x: Array) -> float:
-    """Give the size of the numbers in an array, 1 of zeros."""
-    finite = x[np.isfinite(x)]
-    size = float(np.sqrt(np.mean(np.square(finite)))) if finite.size else 0.0
-    return size if 0 < size < np.inf else 1.0
 
 
 def power_of_two(x: Array) -> Array:

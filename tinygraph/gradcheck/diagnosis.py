@@ -191,8 +191,7 @@ def with_weights(comparer: Comparer, weights: Array, claimed: Array | None = Non
     pull = comparer.pull if claimed is None else (lambda _: claimed)
     other = Comparer(comparer.function, comparer.x, y, weights, pull, comparer.order)
     if claimed is not None:
-        none = np.zeros(claimed.size)
-        other.measured = Rounding(comparer.measured.of_value, none[None], none)
+        other.measured = Rounding(comparer.measured.of_value, np.zeros((1, claimed.size)))
     return other
 
 

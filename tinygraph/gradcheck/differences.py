@@ -132,12 +132,16 @@ def judge(samples: Samples) -> Point:
         is_root = is_steep(changes, samples, side)
         return Point([] if is_root else [side], left, right, "unbounded" if is_root else "")
     central = plateaus(central_estimates(samples))
-    steep = [is_steep(changes, samples, central[0]) for changes, _ in sides]
-    if any(steep) and all(steep) and np.sign(forward[-1]) != np.sign(backward[-1]):
+    if is_steep(-backward, samples, central[0]):
+        left = Estimate(-np.inf * backward[-1], 0.0)
+    if is_steep(forward, samples, central[0]):
+        right = Estimate(np.inf * forward[-1], 0.0)
+    if np.isinf(left.value) and left.value == right.value:
         return Point([], left, right, "unbounded")
-    if any(steep) or has_kink(samples, central[0].doubt):
+    is_cusp = np.isinf(left.value) or np.isinf(right.value)
+    if is_cusp or has_kink(samples, central[0].doubt):
         return Point([], left, right, "kink")
-    return Point(central, left, right)
+    return Point([spread(central[0], samples), *central[1:]], left, right)
 
 
 def central_estimates(samples: Samples) -> list[Estimate]:
@@ -201,6 +205,26 @@ def plateaus(found: list[Estimate]) -> list[Estimate]:
     return [best, surest(others)] if others else [best]
 
 
+def spread(best: Estimate, samples: Samples) -> Estimate:
+    """Widen the doubt of an estimate below whose step the function goes up and down a lot.
+
+    Its slope here may be any of those seen there, which rounding errors do not let settle.
+    """
+    h, forward, backward, _ = samples
+    slopes = (forward - backward) / (2 * h)
+    swings = np.abs(slopes[:-1] - slopes[1:]) * h[:-1]
+    below = h[:-1] < best.step * 2.0**-10
+    if np.nanmax(swings[below], initial=0) < 0.01 * reach(samples):
+        return best
+    return best._replace(doubt=float(np.nanmax(np.abs(slopes[h <= best.step]))))
+
+
+def reach(samples: Samples) -> float:
+    """Give how far the function goes within the steps."""
+    sides = np.abs([samples.forward, samples.backward])
+    return float(np.nanmax(sides, initial=0))
+
+
 def find_stair(samples: Samples, change: Change, finest: float) -> Stair:
     """Find the step at which a function that rounds its results begins to change, and by how much.
 
@@ -233,13 +257,10 @@ def is_jump(changes: Array, samples: Samples) -> bool:
     """Tell whether the function changes by as much however small the step is."""
     jump = changes[-1]
     tiny = changes[samples.steps < TINY * samples.steps[0]]
-    everywhere = max(
-        np.nanmax(np.abs(side), initial=0) for side in (samples.forward, samples.backward)
-    )
     return bool(
         tiny.size > 8
         and np.all(np.abs(tiny - jump) < 0.1 * np.abs(jump))
-        and abs(jump) > 1e-5 * everywhere
+        and abs(jump) > 1e-5 * reach(samples)
         and abs(jump) > 1000 * samples.noise[-1]
     )
 

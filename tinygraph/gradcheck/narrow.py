@@ -19,7 +19,7 @@ NEIGHBOURS = 6
 """At how many points nearby rounding errors of the gradient are measured."""
 
 ULPS = 64
-"""Rounding errors that a gradient may have in any case, in units of its array's largest."""
+"""Rounding errors that a gradient may have in any case, for the numbers in its array."""
 
 
 def check_narrow(
@@ -52,9 +52,7 @@ def check_narrow(
         errors.append(found - there)
         moves.append(there - expected)
     found = expected + errors[0]
-    scale = np.zeros_like(expected)
-    for start, stop in zip(function.inputs.stops, function.inputs.stops[1:], strict=False):
-        scale[start:stop] = np.max(np.abs(expected[start:stop]), initial=0)
+    scale = function.inputs.typical(expected)
     spread = 4 * np.ptp(errors, axis=0) + 4 * np.max(np.abs(moves), axis=0)
     allowed = spread + ULPS * eps * scale
     wrong = narrow & np.isfinite(expected) & ~(np.abs(errors[0]) <= allowed)

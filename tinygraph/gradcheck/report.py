@@ -33,7 +33,7 @@ class Comparison:
     @property
     def error(self) -> float:
         """How far the derivative by the rules is from the one by differences."""
-        return abs(self.analytic - self.numeric)
+        return 0.0 if self.analytic == self.numeric else abs(self.analytic - self.numeric)
 
     @property
     def excess(self) -> float:
@@ -137,6 +137,8 @@ class Report:
 def note(comparison: Comparison) -> str:
     """Say what is special about a comparison."""
     if comparison.verdict == "kink":
+        if not np.isfinite(comparison.uncertainty):
+            return "  kink: a slope without bound"
         low = comparison.numeric - comparison.uncertainty
         high = comparison.numeric + comparison.uncertainty
         return f"  kink: slopes {low:.4g} and {high:.4g} on the two sides"

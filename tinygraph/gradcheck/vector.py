@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygraph import engine
 from tinygraph.bundle import Bundle
 from tinygraph.node import Node, refuse_masked
 from tinygraph.op import Op
 from tinygraph.state import no_grad
-from tinygraph.transforms import Trace, give_gradient, give_value, vjp
+from tinygraph.transforms import Trace, give_value, vjp
 from tinygraph.tree import flatten, paths
 
 Array = NDArray[Any]
@@ -63,6 +62,15 @@ class Layout:
     def unpack_dual(self, vector: Array) -> Leaves:
         """Give the arrays of a vector that pack_dual makes."""
         return [np.conj(leaf) for leaf in self.unpack(vector)]
+
+    def typical(self, vector: Array) -> Array:
+        """Give for every element of a vector the size of the numbers in its array, 1 of zeros."""
+        sizes = np.ones_like(vector)
+        for start, stop in pairwise(self.stops):
+            finite = vector[start:stop][np.isfinite(vector[start:stop])]
+            size = np.sqrt(np.mean(np.square(finite))) if finite.size else 0.0
+            sizes[start:stop] = size if 0 < size < np.inf else 1.0
+        return sizes
 
     def leaf_of(self, position: int) -> int:
         """Give the number of the array that holds an element of the vector."""
@@ -152,39 +160,45 @@ class VectorFunction:
         """Give the gradient of weights . f."""
         return self.trace(vector)[1](weights)
 
-    def shaken(
-        self, vector: Array, weights: Array, generator: np.random.Generator
-    ) -> tuple[Array, Array]:
-        """Give values and gradient with a rounding error put on the result of every op.
-
-        What changes tells how much rounding errors matter (D. S. Parker, Monte Carlo arithmetic,
-        1997). An op that only selects among its inputs makes none.
-        """
-        trace = Trace(self.run, tuple(self.inputs.unpack(vector.copy())))
-        for node in trace.order:
-            if node.forward_fn is not None:
-                inputs = [x._value if isinstance(x, Node) else x for x in node.inputs]
-                value = node.forward_fn(*inputs)
-                node._value = value if selects(value, inputs) else shake(value, generator)
-        seeds = trace.seeds(self.outputs.unpack_dual(weights))
-        gradients = trace.pull(seeds, trace.variables, engine.backward)
-        parts = [give_gradient(gradients.get(x), x) for x in trace.variables]
-        values = [np.asarray(give_value(y)) for y in trace.out_leaves]
-        return self.outputs.pack(values), self.inputs.pack_dual(parts)
+    def pulled(self, *leaves: Any) -> list[Any]:
+        """Give the gradients by all inputs, of inputs and cotangents."""
+        count = len(self.inputs.names)
+        _, pullback = vjp(self.run, *leaves[:count])
+        return list(pullback(list(leaves[count:])))
 
     def derivative(self, weights: Array) -> VectorFunction:
         """Give the pullback as a function of the inputs and the cotangent."""
-        count = len(self.inputs.names)
-
-        def pulled(*leaves: Any) -> list[Any]:
-            _, pullback = vjp(self.run, *leaves[:count])
-            return list(pullback(list(leaves[count:])))
-
         cotangents = self.outputs.unpack_dual(weights)
         several = len(cotangents) > 1
         names = [f"cotangent[{i}]" if several else "cotangent" for i in range(len(cotangents))]
         leaves = [*self.inputs.unpack(self.x), *cotangents]
-        return VectorFunction(pulled, leaves, [*self.inputs.names, *names], is_pullback=True)
+        return VectorFunction(self.pulled, leaves, [*self.inputs.names, *names], is_pullback=True)
+
+    def shaken(self, vector: Array, generator: np.random.Generator) -> Array:
+        """Give the values as other rounding errors would make them."""
+        return self.outputs.pack(shaken(self.run, self.inputs.unpack(vector), generator))
+
+    def shaken_gradient(
+        self, vector: Array, weights: Array, generator: np.random.Generator
+    ) -> Array:
+        """Give the gradient as other rounding errors would make it."""
+        leaves = [*self.inputs.unpack(vector), *self.outputs.unpack_dual(weights)]
+        return self.inputs.pack_dual(shaken(self.pulled, leaves, generator))
+
+
+def shaken(run: Callable[..., list[Any]], leaves: Leaves, generator: np.random.Generator) -> Leaves:
+    """Evaluate with a rounding error put on the result of every op.
+
+    What changes tells how much rounding errors matter (D. S. Parker, Monte Carlo arithmetic,
+    1997). An op that only selects among its inputs makes none.
+    """
+    trace = Trace(run, tuple(leaves))
+    for node in trace.order:
+        if node.forward_fn is not None:
+            inputs = [x._value if isinstance(x, Node) else x for x in node.inputs]
+            value = node.forward_fn(*inputs)
+            node._value = value if selects(value, inputs) else shake(value, generator)
+    return [np.asarray(give_value(y)) for y in trace.out_leaves]
 
 
 def selects(value: Any, inputs: list[Any]) -> bool:
@@ -196,14 +210,14 @@ def selects(value: Any, inputs: list[Any]) -> bool:
 
 
 def shake(value: Any, generator: np.random.Generator) -> Any:
-    """Move floating numbers by a bit of their last place."""
+    """Move floating numbers by up to two units of their last place."""
     if isinstance(value, Bundle):
         return Bundle([shake(part, generator) for part in value.parts])
     value = np.asarray(value)
     if value.dtype.kind not in "fc":
         return value
-    eps = np.finfo(value.dtype).eps
-    return value * (1 + eps * generator.choice([-1, 1], value.shape)).astype(value.dtype)
+    move = np.finfo(value.dtype).eps * generator.uniform(-2, 2, value.shape)
+    return value * (1 + move).astype(value.dtype)
 
 
 def is_inexact(leaf: Any) -> bool:

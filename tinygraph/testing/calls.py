@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tinygraph import rules
 from tinygraph.op import OPS, Domain, Op
-from tinygraph.testing.drawing import REAL, arrays, broadcastable_arrays, given_or_drawn
+from tinygraph.testing.drawing import REAL, arrays, broadcastable_arrays, as_strategy
 
 Function = Callable[..., Any]
 
@@ -68,7 +68,7 @@ def calls(draw: st.DrawFn, function: Function, *inputs: Any, **params: Any) -> C
     strategies, or functions that make one of the inputs; those with a default are at times left
     out. What is no strategy stands for itself.
     """
-    drawn = [draw(given_or_drawn(x)) for x in inputs or [default_inputs(function)]]
+    drawn = [draw(as_strategy(x)) for x in inputs or [default_inputs(function)]]
     call = drawn[0] if isinstance(drawn[0], Call) else Call(tuple(drawn))
     if len(drawn) == 1 and type(drawn[0]) is tuple:
         call = Call(drawn[0])
@@ -77,7 +77,7 @@ def calls(draw: st.DrawFn, function: Function, *inputs: Any, **params: Any) -> C
     for name, x in params.items():
         has_default = defaults.get(name, inspect.Parameter.empty) is not inspect.Parameter.empty
         if not has_default or draw(st.booleans()):
-            chosen[name] = draw(given_or_drawn(x(*call.inputs) if inspect.isfunction(x) else x))
+            chosen[name] = draw(as_strategy(x(*call.inputs) if inspect.isfunction(x) else x))
     return Call(call.inputs, chosen)
 
 

@@ -110,15 +110,15 @@ def draw_arrays(
     pieces = np.split(pool, np.cumsum(sizes)[:-1])
     return tuple(
         lay_out(
-            convert(draw, piece.reshape(shape), draw(given_or_drawn(dtype))),
+            convert(draw, piece.reshape(shape), draw(as_strategy(dtype))),
             draw(st.sampled_from(list(LAYOUTS))),
         )
         for piece, shape in zip(pieces, shapes, strict=True)
     )
 
 
-def given_or_drawn(x: Any) -> st.SearchStrategy[Any]:
-    """Give `x`, if it is a strategy, or the strategy that always draws it."""
+def as_strategy(x: Any) -> st.SearchStrategy[Any]:
+    """Give the strategy `x`, or one that always draws `x` where it is none."""
     return x if isinstance(x, st.SearchStrategy) else st.just(x)
 
 
@@ -184,7 +184,7 @@ def arrays(
 
     `shapes` is a strategy of shapes or one shape; by default up to three axes of up to three.
     """
-    shape = draw(given_or_drawn(shapes_of() if shapes is None else shapes))
+    shape = draw(as_strategy(shapes_of() if shapes is None else shapes))
     (array,) = draw_arrays(draw, [shape], domain, signed, kinks, on_kinks, dtype)
     return array
 
@@ -215,7 +215,7 @@ def overlapping_arrays(
     draw: st.DrawFn, count: int = 2, shapes: Shapes | Shape | None = None
 ) -> tuple[Array, ...]:
     """Draw arrays of one shape that are views of the same memory, each an element further on."""
-    shape = draw(given_or_drawn(shapes_of(min_side=1) if shapes is None else shapes))
+    shape = draw(as_strategy(shapes_of(min_side=1) if shapes is None else shapes))
     size = prod(shape)
     memory = draw_numbers(draw, size + count - 1)
     return tuple(memory[start : start + size].reshape(shape) for start in range(count))

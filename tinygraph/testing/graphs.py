@@ -78,7 +78,7 @@ class Graph:
         count = len(inputs)
         names = [f"x{i}" for i in range(count)] + [f"y{i}" for i in range(len(steps))]
         used = {i for step in steps for i in step.operands}
-        self.results = [i for i in range(count, len(names)) if i not in used]
+        self.results = [i for i in range(count, len(names)) if i not in used] or [0]
         self.head = f"def graph({', '.join(names[:count])}):"
         written = [step.write(names) for step in steps]
         self.body = [f"{name} = {text}" for name, text in zip(names[count:], written, strict=True)]
