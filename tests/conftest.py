@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "quick",
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=False,
     print_blob=True,

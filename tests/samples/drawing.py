@@ -1,88 +1,53 @@
-"""How the samples of ops are drawn: shapes, memory layouts, numbers where an op is smooth."""
+"""How the samples of ops are drawn, with what tinygraph.testing has for it."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hypothesis_numpy
 
 from tinygraph.op import Domain
+from tinygraph.testing import Call
+from tinygraph.testing.drawing import (
+    LAYOUTS,
+    REAL,
+    Shape,
+    broadcastable_shapes,
+    draw_arrays,
+    draw_generator,
+    lattice,
+    lay_out,
+    shapes_of,
+)
 
-Shape = tuple[int, ...]
-
-
-REAL = (-np.inf, np.inf)
-
+__all__ = [
+    "AWAY_FROM_ZERO",
+    "KEEPDIMS",
+    "LAYOUTS",
+    "REAL",
+    "Call",
+    "Shape",
+    "axes_of",
+    "broadcastable_shapes",
+    "draw_arrays",
+    "draw_generator",
+    "elementwise",
+    "lay_out",
+    "one_array",
+    "shapes_of",
+    "spaced_numbers",
+    "with_count",
+    "with_params",
+]
 
 AWAY_FROM_ZERO = (0.3, 3.0)
 
 
-class Call(NamedTuple):
-    """What an op is called with."""
-
-    inputs: tuple[np.ndarray, ...]
-    params: dict[str, Any] = {}  # noqa: RUF012
-
-
 def spaced_numbers(count: int, domain: Domain, generator: np.random.Generator) -> np.ndarray:
-    """Give `count` numbers in `domain`; on the whole line distinct, off halves and integers.
-
-    So no two tie, none is at a kink of abs, relu, floor or rint, and a small step reaches none.
-    """
-    if np.isfinite(domain).all():
-        low, high = domain
-        margin = (high - low) / 32
-        return generator.uniform(low + margin, high - margin, count)
-    half = max(48, count)
-    grid = generator.permutation(np.arange(-half, half))[:count] / 16 + 0.1
-    return grid + generator.uniform(-0.01, 0.01, count)
-
-
-LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "C": np.ascontiguousarray,
-    "Fortran": np.asfortranarray,
-    "strided": lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
-    "reversed": lambda x: np.flip(np.flip(x).copy()),
-    "read-only": lambda x: np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape),
-}
-
-
-def lay_out(array: np.ndarray, layout: str) -> np.ndarray:
-    """Give an equal array that lies in memory as `layout` says."""
-    return LAYOUTS[layout](array) if array.ndim else array
-
-
-def draw_generator(draw: st.DrawFn) -> np.random.Generator:
-    return np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-
-
-def draw_arrays(
-    draw: st.DrawFn, shapes: Sequence[Shape], domain: Domain = REAL, signed: bool = False
-) -> tuple[np.ndarray, ...]:
-    """Draw float64 arrays in any memory layout, no two of whose elements tie."""
-    generator = draw_generator(draw)
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    pool = spaced_numbers(sum(sizes), domain, generator)
-    if signed:
-        pool = pool * generator.choice([-1.0, 1.0], pool.size)
-    pieces = np.split(pool, np.cumsum(sizes)[:-1])
-    return tuple(
-        lay_out(piece.reshape(shape), draw(st.sampled_from(sorted(LAYOUTS))))
-        for piece, shape in zip(pieces, shapes, strict=True)
-    )
-
-
-def shapes_of(min_dims: int = 0, min_side: int = 0) -> st.SearchStrategy[Shape]:
-    return hypothesis_numpy.array_shapes(
-        min_dims=min_dims, max_dims=3, min_side=min_side, max_side=3
-    )
-
-
-def broadcastable_shapes(count: int) -> st.SearchStrategy[Any]:
-    return hypothesis_numpy.mutually_broadcastable_shapes(
-        num_shapes=count, max_dims=3, min_side=0, max_side=3
-    )
+    """Give `count` numbers in `domain` as draw_arrays draws them, from a generator."""
+    places, spacing = lattice(domain, count)
+    beside = generator.uniform(-0.16, 0.16, count) * spacing
+    return generator.permutation(places)[:count] + beside
 
 
 def axes_of(ndim: int) -> st.SearchStrategy[int]:

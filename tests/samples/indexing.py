@@ -1,43 +1,16 @@
 """Samples of reading and writing elements."""
 
-from typing import Any
-
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hypothesis_numpy
 
 from tests.samples.drawing import (
     Call,
-    Shape,
     draw_arrays,
-    draw_generator,
     one_array,
     shapes_of,
     with_params,
 )
-
-
-@st.composite
-def indices(draw: st.DrawFn, shape: Shape) -> Any:
-    """Draw an index of any kind: basic, a mask, or arrays of numbers among slices."""
-    kind = draw(st.sampled_from(["basic", "mask", "arrays"]))
-    if kind == "basic" or not shape:
-        return draw(hypothesis_numpy.basic_indices(shape, allow_newaxis=True, max_dims=5))
-    generator = draw_generator(draw)
-    if kind == "mask":
-        masked = draw(st.integers(1, len(shape)))
-        return generator.random(shape[:masked]) < 0.6
-    numbers_shape = draw(st.sampled_from([(), (1,), (4,), (2, 3)]))
-    parts: list[Any] = []
-    for size in shape:
-        part = draw(st.sampled_from(["numbers", "numbers", "slice", "number"]))
-        if part == "slice" or size == 0:
-            parts.append(draw(st.slices(size)))
-        elif part == "number":
-            parts.append(draw(st.integers(-size, size - 1)))
-        else:
-            parts.append(np.asarray(generator.integers(-size, size, numbers_shape)))
-    return tuple(parts)
+from tinygraph.testing import indices
 
 
 @st.composite

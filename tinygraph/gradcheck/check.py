@@ -140,7 +140,7 @@ class Check:
 
     def compare_at(self, comparer: Comparer, directions: int | None) -> list[Comparison]:
         """Compare every element, or along random directions."""
-        positions = np.flatnonzero(np.isfinite(comparer.x))
+        positions = comparer.positions()
         if directions is None:
             directions = 0 if positions.size <= EVERY_ELEMENT else 3
         if not directions:
@@ -155,7 +155,8 @@ class Check:
 
     def compare_elsewhere(self, there: Comparer) -> None:
         """Compare along a line at the other point, where a stale rule gives itself away."""
-        positions = np.flatnonzero(np.isfinite(there.x) & np.isfinite(there.gradient))
+        positions = there.positions()
+        positions = positions[np.isfinite(there.gradient[positions])]
         if not positions.size:
             return
         line = there.group(positions, there.unit, self.generator)._replace(name="direction 0")

@@ -97,11 +97,19 @@ class Comparer:
         self.rounding = max(self.rounding, found.of_value)
         return found
 
+    def positions(self) -> Array:
+        """Give the elements that have a derivative to compare."""
+        is_finite = np.isfinite(self.x)
+        if not self.is_known:
+            # The cotangent 0 of an infinite result gives 0 * inf.
+            is_finite &= np.isfinite(self.gradient)
+        return np.flatnonzero(is_finite)
+
     def element(self, position: int) -> Line:
         """Make the line along one element."""
         x, unit = abs(float(self.x[position])), float(self.unit[position])
         finest = max(float(np.spacing(x)), unit * 2.0**-54)
-        widest = max(float(self.size[position]), unit, 1.0)
+        widest = max(float(power_of_two(self.size[position])), unit, 1.0)
         size = float(power_of_two(np.array(x))) if x else 0.0
         return Line(np.array([position]), np.ones(1), "", size, unit, finest, widest, 1e-10)
 

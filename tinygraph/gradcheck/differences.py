@@ -85,10 +85,7 @@ def look(change: Change, scale: float, finest: float, widest: float) -> Point:
     Steps go from a quarter of `scale`, a power of two, down to `finest`, and up to `widest` where
     the function rounds so much that small steps do not tell.
     """
-    steps = [scale / 4]
-    while steps[-1] > finest:
-        steps.append(steps[-1] / 2)
-    samples = sample(change, steps)
+    samples = sample(change, halving(scale / 4, finest))
     stair = find_stair(samples, change, finest)
     if not stair.size:
         return judge(widen(samples, change, widest))
@@ -100,12 +97,23 @@ def look(change: Change, scale: float, finest: float, widest: float) -> Point:
     return point._replace(smooth=[*point.smooth, flat])
 
 
+def halving(first: float, last: float) -> list[float]:
+    """Give steps that halve from `first` until `last` is reached, 200 at most."""
+    steps = [first]
+    while steps[-1] > last and len(steps) < 200:
+        steps.append(steps[-1] / 2)
+    return steps
+
+
 def widen(samples: Samples, change: Change, widest: float) -> Samples:
-    """Add larger steps as long as they would leave less doubt."""
-    while samples.steps[0] < widest and is_noisy(central_estimates(samples), samples):
-        more = sample(change, [power * samples.steps[0] for power in (8, 4, 2)])
-        samples = Samples(*map(np.concatenate, zip(more, samples, strict=True)))
-    return samples
+    """Add larger steps where they would leave less doubt, or take them alone if far larger."""
+    top = float(samples.steps[0])
+    if top >= widest or not is_noisy(central_estimates(samples), samples):
+        return samples
+    more = sample(change, halving(widest, 2 * top))
+    if more.steps[-1] != 2 * top:
+        return more
+    return Samples(*map(np.concatenate, zip(more, samples, strict=True)))
 
 
 def is_noisy(found: list[Estimate], samples: Samples) -> bool:
@@ -132,14 +140,16 @@ def judge(samples: Samples) -> Point:
         is_root = is_steep(changes, samples, side)
         return Point([] if is_root else [side], left, right, "unbounded" if is_root else "")
     central = plateaus(central_estimates(samples))
-    if is_steep(-backward, samples, central[0]):
+    cusps = []
+    if is_steep(backward, samples, central[0]):
+        cusps.append(-backward[-1])
         left = Estimate(-np.inf * backward[-1], 0.0)
     if is_steep(forward, samples, central[0]):
+        cusps.append(forward[-1])
         right = Estimate(np.inf * forward[-1], 0.0)
-    if np.isinf(left.value) and left.value == right.value:
+    if len(cusps) == 2 and np.sign(cusps[0]) == np.sign(cusps[1]):
         return Point([], left, right, "unbounded")
-    is_cusp = np.isinf(left.value) or np.isinf(right.value)
-    if is_cusp or has_kink(samples, central[0].doubt):
+    if cusps or has_kink(samples, central[0].doubt):
         return Point([], left, right, "kink")
     return Point([spread(central[0], samples), *central[1:]], left, right)
 
@@ -214,15 +224,19 @@ def spread(best: Estimate, samples: Samples) -> Estimate:
     slopes = (forward - backward) / (2 * h)
     swings = np.abs(slopes[:-1] - slopes[1:]) * h[:-1]
     below = h[:-1] < best.step * 2.0**-10
-    if np.nanmax(swings[below], initial=0) < 0.01 * reach(samples):
+    if largest(swings[below]) <= 0.01 * reach(samples):
         return best
-    return best._replace(doubt=float(np.nanmax(np.abs(slopes[h <= best.step]))))
+    return best._replace(doubt=largest(np.abs(slopes[h <= best.step])))
 
 
 def reach(samples: Samples) -> float:
     """Give how far the function goes within the steps."""
-    sides = np.abs([samples.forward, samples.backward])
-    return float(np.nanmax(sides, initial=0))
+    return largest(np.abs([samples.forward, samples.backward]))
+
+
+def largest(numbers: Array) -> float:
+    """Give the largest of the numbers that are any."""
+    return float(np.fmax.reduce(numbers, axis=None, initial=0))
 
 
 def find_stair(samples: Samples, change: Change, finest: float) -> Stair:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tinygraph import rules
 from tinygraph.op import OPS, Domain, Op
-from tinygraph.testing.drawing import REAL, arrays, broadcastable_arrays, as_strategy
+from tinygraph.testing.drawing import REAL, arrays, as_strategy, broadcastable_arrays
 
 Function = Callable[..., Any]
 

@@ -101,6 +101,7 @@ def check_op(
         database=None,
         derandomize=True,
         verbosity=Verbosity.quiet,
+        print_blob=False,
         **WAYS,
     )
     @given(calls(function, *inputs, **params))
