@@ -77,7 +77,15 @@ def with_gradients(f: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-TAKES_SHORTCUTS = {"prod", "nanprod", "cumprod", "np.nanprod", "np.nancumprod", "np.cumprod"}
+TAKES_SHORTCUTS = {
+    "prod",
+    "nanprod",
+    "cumprod",
+    "np.nanprod",
+    "np.nancumprod",
+    "np.cumprod",
+    "np.cumulative_prod",
+}
 """Functions whose rules divide where no factor is 0: a plan, for all values, does not, and rounds
 otherwise."""
 

@@ -220,11 +220,11 @@ def spread(best: Estimate, samples: Samples) -> Estimate:
 
     Its slope here may be any of those seen there, which rounding errors do not let settle.
     """
-    h, forward, backward, _ = samples
+    h, forward, backward, noise = samples
     slopes = (forward - backward) / (2 * h)
     swings = np.abs(slopes[:-1] - slopes[1:]) * h[:-1]
     below = h[:-1] < best.step * 2.0**-10
-    if largest(swings[below]) <= 0.01 * reach(samples):
+    if largest(swings[below]) <= max(0.01 * reach(samples), 100 * noise[-1]):
         return best
     return best._replace(doubt=largest(np.abs(slopes[h <= best.step])))
 
