@@ -93,9 +93,7 @@ class Comparer:
     @cached_property
     def measured(self) -> Rounding:
         """How much rounding errors matter here, measured when it is first needed."""
-        found = measure_rounding(self.function, self.x, self.weights, self.gradient)
-        self.rounding = max(self.rounding, found.of_value)
-        return found
+        return measure_rounding(self.function, self.x, self.weights, self.gradient)
 
     def positions(self) -> Array:
         """Give the elements that have a derivative to compare."""
@@ -231,7 +229,8 @@ class Comparer:
     def look(self, line: Line, analytic: float) -> Opinion:
         """Look closely, with steps of all sizes, once it is known how much rounding matters."""
         rounding = self.measured
-        point = look(self.change(line), line.scale, line.finest, line.widest)
+        steps = line.scale, line.finest, line.widest
+        point = look(self.change(line), *steps, rounding.of_value)
         return self.weigh(line, analytic, point, rounding)
 
     def typical_slope(self, line: Line) -> float:

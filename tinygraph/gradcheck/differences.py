@@ -79,22 +79,27 @@ def quick_estimate(change: Change, step: float) -> Estimate:
     return central_estimates(sample(change, [step, step / 2, step / 4]))[-1]
 
 
-def look(change: Change, scale: float, finest: float, widest: float) -> Point:
+def look(
+    change: Change, scale: float, finest: float, widest: float, rounding: float = 0.0
+) -> Point:
     """Find the derivative of a function at 0, or what stands in its way, from steps of all sizes.
 
     Steps go from a quarter of `scale`, a power of two, down to `finest`, and up to `widest` where
-    the function rounds so much that small steps do not tell.
+    the function rounds so much that small steps do not tell. `rounding` is the rounding error that
+    the function may have, but need not: where estimates settle in spite of it, they count too.
     """
-    samples = sample(change, halving(scale / 4, finest))
+    seen = sample(change, halving(scale / 4, finest))
+    samples = seen._replace(noise=np.maximum(seen.noise, rounding))
     stair = find_stair(samples, change, finest)
-    if not stair.size:
-        return judge(widen(samples, change, widest))
-    point = judge(widen(above(samples, stair), change, widest))
-    if stair.size <= 100 * samples.noise[-1] or point.oddity:
+    kept = above(samples, stair) if stair.size else samples
+    point = judge(widen(kept, change, widest))
+    if point.oddity:
         return point
-    # Rounding on purpose, or in a narrower dtype than it shows: flat may be what is meant.
-    flat = Estimate(0.0, 2 * samples.noise[-1] / stair.step, stair.step)
-    return point._replace(smooth=[*point.smooth, flat])
+    settled = [e for e in plateaus(central_estimates(seen)) if e.doubt < 0.01 * abs(e.value)]
+    if stair.size > 100 * samples.noise[-1]:
+        # Rounding on purpose, or in a narrower dtype than it shows: flat may be what is meant.
+        settled.append(Estimate(0.0, 2 * samples.noise[-1] / stair.step, stair.step))
+    return point._replace(smooth=[*point.smooth, *settled])
 
 
 def halving(first: float, last: float) -> list[float]:

@@ -41,7 +41,7 @@ class Layout:
         if [leaf.shape for leaf in leaves] != self.shapes:
             raise ValueError(f"shapes {[leaf.shape for leaf in leaves]} in place of {self.shapes}")
         pieces = [
-            np.asarray(leaf, complex if parts == 2 else float).reshape(-1).view(float)
+            np.array(leaf, complex if parts == 2 else float, order="C").reshape(-1).view(float)
             for leaf, parts in zip(leaves, self.parts, strict=True)
         ]
         return pieces[0].copy() if len(pieces) == 1 else np.concatenate([np.zeros(0), *pieces])
