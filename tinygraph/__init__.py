@@ -1,11 +1,10 @@
 """A small tensor graph that differentiates NumPy code."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tinygraph import nn, optim, rules  # noqa: F401
 from tinygraph.checkpoint import checkpoint
-from tinygraph.compiler.compiled import compile
-from tinygraph.compiler.tape import CompileError
 from tinygraph.gradcheck import GradientError, gradcheck
 from tinygraph.jacobians import hessian, jacobian
 from tinygraph.node import Node
@@ -24,8 +23,19 @@ from tinygraph.transforms import (
 from tinygraph.tree import ravel_tree
 
 if TYPE_CHECKING:
+    from tinygraph.compiler.compiled import compile
+    from tinygraph.compiler.tape import CompileError
     from tinygraph.io import load, save
     from tinygraph.testing import check_op as check_op
+
+LATE = {
+    "CompileError": "compiler.tape",
+    "check_op": "testing",
+    "compile": "compiler.compiled",
+    "load": "io",
+    "save": "io",
+}
+"""What is imported when it is first used, since it needs much else, and from where."""
 
 __all__ = [
     "CompileError",
@@ -56,20 +66,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import when first used what needs much else.
-
-    That is `save` and `load`, `special` with SciPy, and `check_op` with hypothesis.
-    """
-    if name in ("load", "save"):
-        from tinygraph import io
-
-        return getattr(io, name)
+    """Import what is LATE; `special` needs SciPy."""
     if name == "special":
-        from tinygraph.rules import special
-
-        return special
-    if name == "check_op":
-        from tinygraph import testing
-
-        return testing.check_op
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return import_module("tinygraph.rules.special")
+    if name not in LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"tinygraph.{LATE[name]}"), name)
