@@ -102,7 +102,9 @@ def assert_compiles(
     except tg.CompileError:
         assert name in LOOKS_AT_VALUES
         return
-    exact = not simplify and name not in TAKES_SHORTCUTS
+    # Step by step 0-d results are scalars, whose powers NumPy 2.1 rounds otherwise than arrays'.
+    is_array = all(x.ndim for x in variables)
+    exact = not simplify and is_array and name not in TAKES_SHORTCUTS
     for _ in range(2):
         assert_same(compiled(cotangent, *variables), expected, exact)
 

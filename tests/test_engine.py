@@ -707,7 +707,7 @@ def test_exceptions_leave_nothing():
                 y.backward(create_graph=create_graph)
         with pytest.raises(ValueError, match="matmul"):
             (x * 2) @ np.ones(4)
-        with pytest.raises(TypeError, match=r"np\.lib\.scimath\.sqrt"):
+        with pytest.raises(TypeError, match=r"np\.lib\.\w+\.sqrt"):
             np.emath.sqrt(x * 2)
         with pytest.raises(ArithmeticError, match="on purpose"):
             tg.grad(lambda x: np.sum(broken(x)))(np.ones(3))

@@ -101,6 +101,9 @@ OF_SHAPES.update(
     }
 )
 
+# NumPy 2.4 has it no more.
+CONSTANT.update(getattr(np, name) for name in ("in1d",) if hasattr(np, name))
+
 INSTEAD.update(
     {
         np.copyto: (
