@@ -145,7 +145,7 @@ def leave_transposes_to_products(program: Program) -> Program:
         maker = made[1] if made else None
         if maker is not None and is_transpose(maker) and step.outputs[0] not in graph.kept:
             same[step.outputs[0]] = maker.inputs[0]
-        elif maker is not None and is_matrix_product(maker) and graph.is_read_once(x):
+        elif maker is not None and is_large_product(maker) and graph.is_read_once(x):
             steps += transposed_product(maker, step)
         else:
             steps.append(step)
@@ -153,12 +153,16 @@ def leave_transposes_to_products(program: Program) -> Program:
     return program
 
 
-def is_matrix_product(step: Step) -> bool:
-    """Tell whether a step multiplies two matrices."""
+def is_large_product(step: Step) -> bool:
+    """Tell whether a step multiplies two matrices, and the result is no smaller than they are.
+
+    A smaller one is read across quickly, and the order of the factors may be there on purpose.
+    """
     return (
         step.function in PRODUCTS
         and not step.params
         and all(isinstance(x, Value) and len(x.shape) == 2 for x in step.inputs)
+        and step.outputs[0].nbytes >= max(x.nbytes for x in step.inputs)
     )
 
 
