@@ -67,6 +67,11 @@ def is_shared(array: Any, holders: int = 1) -> bool:
     return sys.getrefcount(array) - _references_of_a_call > holders
 
 
+def any_is_shared(arrays: list[Array]) -> bool:
+    """Tell whether others than the list keep one of `arrays`."""
+    return max(map(sys.getrefcount, arrays), default=0) > _references_of_a_list
+
+
 def _count_references_of_a_call() -> int:
     global _references_of_a_call
     _references_of_a_call = 0
@@ -78,3 +83,4 @@ def _count_references_of_a_call() -> int:
 
 
 _references_of_a_call = _count_references_of_a_call()
+_references_of_a_list = max(map(sys.getrefcount, [np.empty(1)]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tinygraph.node import Node, as_value, next_stamp
 from tinygraph.state import get_state
 
 closure = type(lambda: None)
+_made_at = attrgetter("made_at")
 
 
 def topological_order(outputs: Iterable[Node], since: int = 0) -> list[Node]:
@@ -19,22 +21,16 @@ def topological_order(outputs: Iterable[Node], since: int = 0) -> list[Node]:
 
     Nodes with a stamp before `since` are given, but what they were made of is not.
     """
-    order: list[Node] = []
-    seen = set()
-    stack: list[Any] = list(outputs)
+    seen = set(outputs)
+    stack = [*seen]
     while stack:
         node = stack.pop()
-        if node is None:
-            order.append(stack.pop())
-        elif node not in seen:
-            seen.add(node)
-            stack.append(node)
-            stack.append(None)
-            if node.stamp >= since:
-                for x in node.inputs:
-                    if x.__class__ is Node and x not in seen:
-                        stack.append(x)
-    return order
+        if node.stamp >= since:
+            for x in node.inputs:
+                if x.__class__ is Node and x not in seen:
+                    seen.add(x)
+                    stack.append(x)
+    return sorted(seen, key=_made_at)
 
 
 def forward(output: Node) -> None:
@@ -96,7 +92,8 @@ def backward(
                 fits = False
             if not fits:
                 gradient = fit(gradient, x, node)
-            gradients[x] = gradients[x] + gradient if x in gradients else gradient
+            before = gradients.get(x)
+            gradients[x] = gradient if before is None else before + gradient
     return gradients
 
 

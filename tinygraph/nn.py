@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from tinygraph import buffer
 from tinygraph.node import Node
 from tinygraph.op import op
 from tinygraph.rules.elementwise import finite_below
@@ -39,10 +41,16 @@ def _linear(x: Any, w: Any, b: Any) -> Any:
     return x.dot(w.T) + b
 
 
+@lru_cache(64)
+def ones(count: int, dtype: np.dtype[Any]) -> Any:
+    """Give ones, a product with which adds up rows, several times as fast as np.sum."""
+    return buffer.read_only(np.ones(count, dtype))
+
+
 @op(_linear)
 def linear(g: Any, out: Any, x: Any, w: Any, b: Any) -> Rule:
     if g.ndim == 2 and b.ndim == 1:
-        return lambda: np.dot(g, w), lambda: np.dot(g.T, x), lambda: g.sum(axis=0)
+        return lambda: g.dot(w), lambda: g.T.dot(x), lambda: np.dot(ones(len(g), g.dtype), g)
 
     def for_w() -> Any:
         return np.dot(g.reshape(-1, w.shape[0]).T, x.reshape(-1, w.shape[1]))
@@ -68,7 +76,7 @@ def _relu(x: Any) -> Any:
 
 @op(_relu)
 def relu(g: Any, out: Any, x: Any) -> Rule:
-    return (g * (x > 0),)
+    return (g * np.sign(out),)
 
 
 def _leaky_relu(x: Any, *, slope: float = 0.01) -> Any:

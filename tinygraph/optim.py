@@ -147,7 +147,8 @@ class Optimizer:
                 self._record(tape, parameter, gradient)
             tape.afterwards.append(lambda: self._advance(moved))
             return
-        numbers = [(self._rate_of(x), *self.numbers(x)) for x in moved]
+        rate = self.learning_rate
+        numbers = [(self._rate_of(x, rate), *self.numbers(x)) for x in moved]
         for parameter, gradient, of_step in zip(moved, gradients, numbers, strict=True):
             self._move(parameter, gradient, of_step)
         self._advance(moved)
@@ -163,9 +164,9 @@ class Optimizer:
     def _common_rate(self) -> float:
         return self.learning_rate
 
-    def _rate_of(self, parameter: Parameter) -> float:
+    def _rate_of(self, parameter: Parameter, common: float) -> float:
         own_rate = parameter.options["learning_rate"]
-        return self.learning_rate if own_rate is None else _rate_at(own_rate, self._steps)
+        return common if own_rate is None else _rate_at(own_rate, self._steps)
 
     def _next(
         self,
@@ -190,12 +191,13 @@ class Optimizer:
 
     def _move(self, parameter: Parameter, gradient: Array, numbers: tuple[float, ...]) -> None:
         node, value = parameter.node, parameter.node._value
-        state = {name: x._value for name, x in parameter.state.items()}
-        if value.dtype.kind == "c":
+        state = parameter.state and {name: x._value for name, x in parameter.state.items()}
+        is_complex = value.dtype.kind == "c"
+        if is_complex:
             # The gradient is df/da - i df/db at a + ib: the conjugate of the steepest ascent.
             value, gradient = _as_real(value), _as_real(np.conjugate(gradient))
         new, state = self._next(value, gradient, state, parameter.options, *numbers)
-        _set(node, new if new.shape == node.shape else new.view(node.dtype).reshape(node.shape))
+        _set(node, new.view(node.dtype).reshape(node.shape) if is_complex else new)
         for name, array in state.items():
             _set(parameter.state[name], array)
 
@@ -205,7 +207,7 @@ class Optimizer:
         if node.dtype.kind == "c":
             raise TypeError(f"compile: {parameter.describe()} is complex; its steps run eagerly")
         own = parameter.options["learning_rate"] is not None
-        rate_of = partial(self._rate_of, parameter) if own else self._common_rate
+        rate_of = partial(self._rate_of, parameter, 0.0) if own else self._common_rate
         rate = tape.number(rate_of, node.dtype, "learning rate")
         count = len(self.numbers(parameter))
         numbers = [
@@ -231,7 +233,7 @@ class Optimizer:
                 {
                     "parameter": x.describe(),
                     "steps": x.steps,
-                    "state": {name: np.array(y._value) for name, y in x.state.items()},
+                    "state": {name: np.array(y.value) for name, y in x.state.items()},
                 }
                 for x in self._parameters
             ],
@@ -449,8 +451,8 @@ def _gradient_of(parameter: Parameter) -> Any:
         gradient = gradient._value
     if (
         not isinstance(gradient, _arrays)
-        or gradient.shape != value.shape
         or gradient.dtype != value.dtype
+        or gradient.shape != value.shape
     ):
         raise ValueError(
             f"step: the grad of {parameter.describe()} is {_describe(gradient)}; expected an array "
