@@ -1,69 +1,55 @@
-"""Print every table: ``python -m benchmarks [step] [chain] [memory]``."""
+"""Print the tables that are named: what tinygraph takes beside NumPy by hand and its peers."""
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks import chain, memory, steps
-from benchmarks.timing import blas_threads, print_table
+from benchmarks import accuracy, chain, compilation, epoch, inference, memory, peak, steps
+from benchmarks.timing import blas_threads, keep_to_threads
 
-TABLES = ("step", "chain", "memory")
-BATCHES = (20, 128, 1024)
+TABLES: dict[str, tuple[Callable[[argparse.Namespace], None], str]] = {
+    "step": (steps.print_step, "a training step of 784-100-50-10, and its share of the peak"),
+    "chain": (chain.print_chain, "a node of a long chain of tiny operations"),
+    "memory": (memory.print_memory, "peak memory of a step of 784-512-512-10 at batch 4096"),
+    "networks": (steps.print_networks, "a training step of 784-512-512-10 and of 64-32-10"),
+    "inference": (inference.print_inference, "one sample through each of the three networks"),
+    "peak": (peak.print_peak, "matrix products: large ones, and those of a step alone"),
+    "epoch": (epoch.print_epoch, "an epoch of 50,000 samples against one sample at a time"),
+    "accuracy": (accuracy.print_accuracy, "seconds to 97 % and to 98 % on MNIST's test images"),
+    "compile": (compilation.print_compile, "the first call, and a call's overhead"),
+}
+DEFAULT = ("step", "chain", "memory", "inference", "compile")
 DTYPES = ("float32", "float64")
 
 
 def main() -> None:
-    """Describe the machine, check that all implementations agree, and print the tables."""
-    options = _parser().parse_args()
+    """Describe the machine, and print the tables."""
+    parser = _parser()
+    options = parser.parse_args()
+    if options.threads:
+        try:
+            keep_to_threads(options.threads)
+        except ValueError as error:
+            parser.error(f"--threads: {error}")
+    print(_machine(), flush=True)
     tables = TABLES if "all" in options.tables else options.tables
-    print(_machine())
-    for package in steps.missing():
-        print(f"{package} is not installed: skipped")
-    if "step" in tables:
-        print_steps(options.batch, options.rounds)
-    if "chain" in tables:
-        print_chains(options.rounds)
-    if "memory" in tables:
-        print_memory()
-
-
-def print_steps(batches: Sequence[int], rounds: int) -> None:
-    """Print the training step's tables."""
-    difference = steps.verify()
-    print(f"losses of 3 steps in float64 agree to {difference:.1e}")
-    layers = "-".join(map(str, steps.LAYERS))
-    for dtype in DTYPES:
-        for batch in batches:
-            title = f"training step {layers}, batch {batch}, {dtype}, {rounds} rounds"
-            print_table(title, steps.time_steps(batch, dtype, rounds))
-
-
-def print_chains(rounds: int) -> None:
-    """Print the chains' tables."""
-    for name, timings in chain.time_chains(rounds).items():
-        title = f"{chain.LENGTH} times {name}, forward + backward, {rounds} rounds"
-        print_table(title, timings, per=chain.LENGTH, unit="µs a node")
-
-
-def print_memory() -> None:
-    """Print the memory's table."""
-    if not memory.supported():
-        print(f"\nmemory: needs Linux's {memory.CLEAR_REFS}: skipped")
-        return
-    layers = "-".join(map(str, memory.LAYERS))
-    title = (
-        f"peak memory of a training step {layers}, batch {memory.BATCH}, {memory.DTYPE}, "
-        f"median of {memory.RUNS} processes"
-    )
-    memory.print_memory_table(title, memory.measure())
+    for name in dict.fromkeys(tables):
+        print_tables, _ = TABLES[name]
+        print_tables(options)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    described = (f"  {name:10} {text}" for name, (_, text) in TABLES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="\n".join(("tables:", *described, f"default: {' '.join(DEFAULT)}")),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
-        "tables", nargs="*", choices=(*TABLES, "all"), default="all", help="(default: all)"
+        "tables", nargs="*", type=_table, default=DEFAULT, help="of those below, or all"
     )
     parser.add_argument(
         "--rounds",
@@ -75,10 +61,25 @@ def _parser() -> argparse.ArgumentParser:
         "--batch",
         type=_positive,
         nargs="+",
-        default=BATCHES,
-        help="batch sizes of the training step",
+        default=(20, 128, 1024),
+        help="batch sizes of the steps (default: %(default)s)",
     )
+    parser.add_argument(
+        "--dtype", choices=DTYPES, nargs="+", default=DTYPES, help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=_positive,
+        help="keep the process to so many cores, and BLAS, PyTorch and JAX to so many threads",
+    )
+    parser.add_argument("--data", help="MNIST's file or folder; else as models.load finds it")
     return parser
+
+
+def _table(text: str) -> str:
+    if text not in (*TABLES, "all"):
+        raise argparse.ArgumentTypeError(f"got {text}, expected {', '.join(TABLES)} or all")
+    return text
 
 
 def _positive(text: str) -> int:

@@ -4,13 +4,15 @@ Each `make_*` returns two functions, one for each chain: `y = y * c`, and `y = t
 arrays of shape (2,); a call returns the gradient of the last y, with a cotangent of ones.
 """
 
+from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from benchmarks.steps import installed
-from benchmarks.timing import Timing, compare
+from benchmarks.implementations import Implementations, make_all
+from benchmarks.tables import print_timings
+from benchmarks.timing import compare
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Gradient = Callable[[], Any]
@@ -138,7 +140,7 @@ def make_mygrad() -> Chains:
     return product, tanh
 
 
-IMPLEMENTATIONS: dict[str, tuple[Callable[[], Chains], str]] = {
+IMPLEMENTATIONS: Implementations[Chains] = {
     "numpy by hand": (make_numpy, "numpy"),
     "tinygraph": (make_tinygraph, "tinygraph"),
     "pytorch": (make_pytorch, "torch"),
@@ -147,16 +149,15 @@ IMPLEMENTATIONS: dict[str, tuple[Callable[[], Chains], str]] = {
 }
 
 
-def time_chains(rounds: int) -> dict[str, list[Timing]]:
-    """Time both chains of every installed implementation, after comparing their gradients."""
-    chains = {name: make() for name, make in installed(IMPLEMENTATIONS).items()}
-    product = {name: pair[0] for name, pair in chains.items()}
-    tanh = {name: pair[1] for name, pair in chains.items()}
-    timings = {}
-    for title, functions in (("y = y * c", product), ("y = np.tanh(y)", tanh)):
+def print_chain(options: Namespace) -> None:
+    """Print both chains' tables, after comparing the gradients."""
+    chains = make_all(IMPLEMENTATIONS)
+    for number, title in enumerate(("y = y * c", "y = np.tanh(y)")):
+        functions = {name: pair[number] for name, pair in chains.items()}
         _verify(title, functions)
-        timings[title] = compare(functions, rounds)
-    return timings
+        timings = compare(functions, options.rounds)
+        title = f"{LENGTH} times {title}, forward + backward, {options.rounds} rounds"
+        print_timings(title, timings, unit="µs", per=LENGTH)
 
 
 def _verify(title: str, functions: dict[str, Gradient]) -> None:

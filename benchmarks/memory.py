@@ -6,46 +6,50 @@ the first. Imports and a step of a tiny batch come first. The allocator's luck m
 one or two arrays, hence the median of several processes. Linux only.
 """
 
+import importlib.util
 import statistics
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
-from benchmarks import steps
+from benchmarks.problem import BIGGER, LEARNING_RATE, random_problem, title_of
+from benchmarks.steps import COMPILED, IMPLEMENTATIONS, REFERENCE
+from benchmarks.tables import print_table
 
-LAYERS = (784, 512, 512, 10)
 BATCH = 4096
 RUNS = 5
 DTYPE = "float32"
-NAMES = ("pytorch", steps.REFERENCE, "tinygraph", "tinygraph, compiled")
+NAMES = ("pytorch", REFERENCE, "tinygraph", COMPILED)
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
 
 
+def print_memory(options: Namespace) -> None:
+    """Print mebibytes, and ratios to the first."""
+    if not CLEAR_REFS.exists():
+        print(f"\nmemory: skipped, it needs Linux's {CLEAR_REFS}")
+        return
+    sizes = measure()
+    reference = next(iter(sizes.values()))
+    rows = {
+        name: [f"{size / 2**20:.1f}", f"{size / reference:.2f}"] for name, size in sizes.items()
+    }
+    title = (
+        f"peak memory of a training step {title_of(BIGGER)}, batch {BATCH}, {DTYPE}, median of "
+        f"{RUNS} processes"
+    )
+    print_table(title, ["MiB", "ratio"], rows)
+
+
 def measure() -> dict[str, int]:
     """Measure the bytes of every installed implementation, each time in a fresh process."""
-    installed = steps.installed(steps.IMPLEMENTATIONS)
     return {
         name: statistics.median_low(_measure_in_fresh_process(name) for _ in range(RUNS))
         for name in NAMES
-        if name in installed
+        if importlib.util.find_spec(IMPLEMENTATIONS[name][1])
     }
-
-
-def print_memory_table(title: str, sizes: dict[str, int]) -> None:
-    """Print mebibytes, and ratios to the first."""
-    width = max(len(name) for name in sizes)
-    reference = next(iter(sizes.values()))
-    print(f"\n{title}")
-    print(f"  {'':{width}}  {'MiB':>12}  {'ratio':>7}")
-    for name, size in sizes.items():
-        print(f"  {name:{width}}  {size / 2**20:12.1f}  {size / reference:7.2f}")
-
-
-def supported() -> bool:
-    """Tell whether this system can set a process's peak memory back."""
-    return CLEAR_REFS.exists()
 
 
 def _measure_in_fresh_process(name: str) -> int:
@@ -55,9 +59,9 @@ def _measure_in_fresh_process(name: str) -> int:
 
 
 def _peak_of_a_step(name: str) -> int:
-    make, _ = steps.IMPLEMENTATIONS[name]
-    make(*steps.random_problem(LAYERS, 2, DTYPE), steps.LEARNING_RATE)()
-    step = make(*steps.random_problem(LAYERS, BATCH, DTYPE), steps.LEARNING_RATE)
+    make, _ = IMPLEMENTATIONS[name]
+    make(*random_problem(BIGGER, 2, DTYPE), LEARNING_RATE)()
+    step = make(*random_problem(BIGGER, BATCH, DTYPE), LEARNING_RATE)
     base = _status_bytes("VmRSS")
     # The first step of some is recorded or compiled, which may take more.
     step()

@@ -5,7 +5,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 SLICE_SECONDS = 0.004
@@ -15,48 +15,59 @@ SETTLING_BYTES = 24 << 20
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The median seconds of one call, and the median ratio to the reference in the same round."""
+    """The seconds of one call in every round."""
 
     name: str
-    seconds: float
-    ratio: float
+    samples: tuple[float, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.samples)
+
+    @property
+    def best(self) -> float:
+        """The fastest round."""
+        return min(self.samples)
+
+    def ratio(self, reference: "Timing") -> float:
+        """Give the median ratio within a round, where both ran under the same load and clock."""
+        pairs = zip(self.samples, reference.samples, strict=True)
+        return statistics.median(own / other for own, other in pairs)
 
 
 def compare(
     functions: Mapping[str, Callable[[], object]],
-    rounds: int = 25,
-    reference: str | None = None,
+    rounds: int,
+    steps: Mapping[str, int] | None = None,
 ) -> list[Timing]:
-    """Time named functions in interleaved rounds and compare them with the first, or `reference`.
+    """Time named functions in interleaved rounds.
 
     In a round every function is called some times in a row, enough to take a few milliseconds.
-    A ratio is taken within a round, where both ran under the same load and clock.
+    `steps` says of a function that makes several steps in a call how many: the time is one step's.
     """
-    if rounds < 1:
-        raise ValueError(f"rounds: got {rounds}, expected at least 1")
-    reference = reference or next(iter(functions))
+    steps = steps or {}
     _settle_allocator()
     calls = {name: _calibrate(function) for name, function in functions.items()}
-    samples: dict[str, list[float]] = {name: [] for name in functions}
-    order = list(functions)
+
+    def measure(name: str) -> float:
+        _let_other_threads_sleep()
+        return _seconds_a_call(functions[name], calls[name]) / steps.get(name, 1)
+
+    return interleave({name: lambda name=name: measure(name) for name in functions}, rounds)
+
+
+def interleave(measures: Mapping[str, Callable[[], float]], rounds: int) -> list[Timing]:
+    """Call functions that give seconds in interleaved rounds."""
+    samples: dict[str, list[float]] = {name: [] for name in measures}
+    order = list(measures)
     # A fixed order would give each function the same neighbour, and its caches, in every round.
     shuffle = random.Random(0).shuffle
     for _ in range(rounds):
         shuffle(order)
         for name in order:
-            _let_other_threads_sleep()
-            samples[name].append(_seconds_a_call(functions[name], calls[name]))
-    return [_summary(name, samples[name], samples[reference]) for name in functions]
-
-
-def print_table(title: str, timings: Sequence[Timing], per: int = 1, unit: str = "µs") -> None:
-    """Print microseconds (divided by `per`) and ratios as a plain-text table."""
-    width = max(len(timing.name) for timing in timings)
-    print(f"\n{title}")
-    print(f"  {'':{width}}  {unit:>12}  {'ratio':>7}")
-    for timing in timings:
-        microseconds = timing.seconds / per * 1e6
-        print(f"  {timing.name:{width}}  {microseconds:12.2f}  {timing.ratio:7.2f}")
+            samples[name].append(measures[name]())
+    return [Timing(name, tuple(own)) for name, own in samples.items()]
 
 
 def usable_cpus() -> int:
@@ -74,6 +85,20 @@ def blas_threads() -> int:
         if counts:
             return max(counts)
     return usable_cpus()
+
+
+def keep_to_threads(count: int) -> None:
+    """Let BLAS, and what is imported from now on, use no more than `count` threads and cores.
+
+    JAX asks how many cores its process may use when it starts, and takes no other word for it.
+    """
+    import threadpoolctl
+
+    if usable_cpus() < count:
+        raise ValueError(f"got {count} threads, expected no more than {usable_cpus()} usable cores")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    threadpoolctl.threadpool_limits(count)
 
 
 def _settle_allocator() -> None:
@@ -114,8 +139,3 @@ def _seconds_a_call(function: Callable[[], object], calls: int) -> float:
     for _ in range(calls):
         function()
     return (time.perf_counter() - start) / calls
-
-
-def _summary(name: str, samples: list[float], reference: list[float]) -> Timing:
-    ratios = [own / other for own, other in zip(samples, reference, strict=True)]
-    return Timing(name, statistics.median(samples), statistics.median(ratios))

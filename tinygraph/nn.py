@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygraph import buffer
-from tinygraph.node import Node
+from tinygraph.node import Node, plain
 from tinygraph.op import op
 from tinygraph.rules.elementwise import finite_below
 from tinygraph.rules.reduction import Axis, keep
@@ -76,7 +76,7 @@ def _relu(x: Any) -> Any:
 
 @op(_relu)
 def relu(g: Any, out: Any, x: Any) -> Rule:
-    return (g * np.sign(out),)
+    return (g * (x > 0),)
 
 
 def _leaky_relu(x: Any, *, slope: float = 0.01) -> Any:
@@ -211,21 +211,24 @@ def cross_entropy(x: Any, y: Any) -> Any:
     labels of shape (...).
     """
     if np.shape(y) != np.shape(x):
-        labels = np.asarray(y)
+        labels = y if isinstance(y, Node) else np.asarray(y)
         if labels.dtype.kind not in "iu" or labels.shape != np.shape(x)[:-1]:
             raise ValueError(
                 f"cross_entropy: logits of shape {np.shape(x)} got targets of shape "
                 f"{labels.shape} and dtype {labels.dtype}; expected rows of probabilities of the "
                 f"logits' shape, or integer labels of shape {np.shape(x)[:-1]}"
             )
-        classes = np.shape(x)[-1]
-        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise ValueError(
-                f"cross_entropy: labels run from {labels.min()} to {labels.max()}, "
-                f"expected 0 to {classes - 1}"
-            )
-        y = np.eye(classes, dtype=x.dtype)[labels]
+        y = plain(_one_hot, (labels,), {"classes": np.shape(x)[-1], "dtype": x.dtype})
     return _cross_entropy_of_rows(x, y)
+
+
+def _one_hot(labels: Any, *, classes: int, dtype: Any) -> Any:
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(
+            f"cross_entropy: labels run from {labels.min()} to {labels.max()}, "
+            f"expected 0 to {classes - 1}"
+        )
+    return np.eye(classes, dtype=dtype)[labels]
 
 
 def _bce_with_logits(x: Any, y: Any) -> Any:
