@@ -27,26 +27,21 @@ OPS = all_ops()
 COMPOSED = all_composed()
 
 LOOKS_AT_VALUES = {
-    "det", "median", "nanmedian", "nanpercentile", "nanquantile", "nanstd", "nanvar", "partition",
-    "percentile", "quantile", "running_fmax", "running_fmin", "running_max", "running_min", "sort",
-    "svdvals", "np.average", "np.cov", "np.frexp", "np.histogram2d", "np.histogramdd", "np.interp",
-    "np.intersect1d", "np.linalg.cond", "np.linalg.eig", "np.linalg.eigh", "np.linalg.eigvals",
-    "np.linalg.lstsq", "np.linalg.svd", "np.linalg.svdvals", "np.nanstd", "np.nanvar",
-    "np.piecewise", "np.polyfit", "np.polymul", "np.setdiff1d", "np.setxor1d", "np.sort_complex",
-    "np.trim_zeros", "np.union1d", "np.unique", "np.unique_all", "np.unique_counts",
-    "np.unique_inverse", "np.unique_values", "np.poly", "np.linalg.det", "np.linalg.eigvalsh",
-    "np.linalg.norm", "np.linalg.matrix_norm", "np.linalg.pinv", "np.linalg.slogdet", "np.median",
-    "np.pad",
-    "np.polydiv",
+    "roots", "np.histogram2d", "np.histogramdd", "np.intersect1d", "np.linalg.eig",
+    "np.linalg.eigvals", "np.linalg.lstsq", "np.piecewise", "np.poly", "np.polydiv", "np.polyfit",
+    "np.polymul", "np.setdiff1d", "np.setxor1d", "np.trim_zeros", "np.union1d", "np.unique",
+    "np.unique_all", "np.unique_counts", "np.unique_inverse", "np.unique_values",
 }  # fmt: skip
-"""Functions that, or whose derivatives, look at values: compile may refuse them."""
+"""Functions whose results, or those of whose derivatives, have a shape or dtype that depends on
+values: compile may refuse them."""
 
 
 def plain(x: Any) -> Any:
     return np.asarray(x._value if isinstance(x, tg.Node) else x)
 
 
-def assert_same(found: Any, expected: Any, exact: bool) -> None:
+def assert_same(found: Any, expected: Any, exact: bool, size: float = 0.0) -> None:
+    """Compare results, to rounding of the largest number, or of numbers of a `size`."""
     pairs = zip(flatten(found)[0], flatten(expected)[0], strict=True)
     for x, y in pairs:
         x, y = plain(x), plain(y)
@@ -55,7 +50,7 @@ def assert_same(found: Any, expected: Any, exact: bool) -> None:
         else:
             assert (x.shape, x.dtype) == (y.shape, y.dtype)
             room = 64 * np.finfo(y.dtype).eps
-            scale = np.max(np.abs(y), initial=0)
+            scale = np.max(np.abs(y), initial=size, where=np.isfinite(y))
             np.testing.assert_allclose(x, y, rtol=room, atol=room * scale)
 
 
@@ -78,6 +73,7 @@ def with_gradients(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TAKES_SHORTCUTS = {
+    "det",
     "prod",
     "nanprod",
     "cumprod",
@@ -105,8 +101,11 @@ def assert_compiles(
     # Step by step 0-d results are scalars, whose powers NumPy 2.1 rounds otherwise than arrays'.
     is_array = all(x.ndim for x in variables)
     exact = not simplify and is_array and name not in TAKES_SHORTCUTS
+    # The cofactors of singular matrices are what rounding leaves of products of elements.
+    numbers = [cotangent, *variables] if name == "det" else []
+    size = max((float(np.max(np.abs(x), initial=1)) for x in numbers), default=0.0) ** 3
     for _ in range(2):
-        assert_same(compiled(cotangent, *variables), expected, exact)
+        assert_same(compiled(cotangent, *variables), expected, exact, size)
 
 
 @pytest.mark.parametrize("simplify", [False, True], ids=["as recorded", "simplified"])
@@ -308,7 +307,7 @@ def test_derivatives_inside_are_compiled() -> None:
         lambda x: x * np.sum(x).item(),
         lambda x: x * x.value,
         lambda x: print(x),
-        lambda x: x[np.argmax(x)],
+        lambda x: x[np.flatnonzero(x > 0)],
         lambda x: np.tanh(x).tolist(),
         lambda x: x[x > 0],
         lambda x: np.asarray(x) * 2,

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinygraph import nn, optim, rules  # noqa: F401
 from tinygraph.checkpoint import checkpoint
+from tinygraph.debugging import debug
 from tinygraph.gradcheck import GradientError, gradcheck
 from tinygraph.jacobians import hessian, jacobian
 from tinygraph.node import Node
 from tinygraph.op import op
-from tinygraph.render import render
 from tinygraph.state import no_grad, scope
 from tinygraph.transforms import (
     elementwise_grad,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tinygraph.compiler.compiled import compile
     from tinygraph.compiler.tape import CompileError
     from tinygraph.io import load, save
+    from tinygraph.pictures.render import render
     from tinygraph.testing import check_op as check_op
 
 LATE = {
@@ -33,6 +34,7 @@ LATE = {
     "check_op": "testing",
     "compile": "compiler.compiled",
     "load": "io",
+    "render": "pictures.render",
     "save": "io",
 }
 """What is imported when it is first used, since it needs much else, and from where."""
@@ -43,6 +45,7 @@ __all__ = [
     "Node",
     "checkpoint",
     "compile",
+    "debug",
     "elementwise_grad",
     "grad",
     "gradcheck",

@@ -32,7 +32,8 @@ def checkpoint(f: Function) -> Function:
         def run() -> Any:
             return f(*args, **kwargs)
 
-        if not get_state().recording:
+        state = get_state()
+        if state.tape is not None or not state.recording:
             return run()
         trace = Trace(run, ())
         if not trace.outputs:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph import buffer
+from tinygraph import buffer, debugging
 from tinygraph.node import Node, as_value, next_stamp
 from tinygraph.state import get_state
 
@@ -39,6 +39,7 @@ def forward(output: Node) -> None:
     Refused where values were read while the graph was made: what came of them (a branch, a mask,
     an index) is not part of the graph, and may be another for new values.
     """
+    is_debugging = get_state().debug
     order = topological_order([output])
     refuse_read(order)
     for node in order:
@@ -46,6 +47,8 @@ def forward(output: Node) -> None:
             values = [x._value if x.__class__ is Node else x for x in node.inputs]
             node._value = as_value(node.forward_fn(*values), node.op)
             node.stamp = next_stamp()
+            if is_debugging:
+                debugging.refuse_made(node, label(node), values)
 
 
 def backward(
@@ -62,6 +65,7 @@ def backward(
     order = topological_order(cotangents, since)
     needed = None if wrt is None else nodes_that_lead_to(order, wrt)
     gradients = dict(cotangents)
+    is_debugging = get_state().debug
     for node in reversed(order):
         if node.backward_fn is None or (wrt is not None and node in wrt):
             continue
@@ -92,6 +96,8 @@ def backward(
                 fits = False
             if not fits:
                 gradient = fit(gradient, x, node)
+            if is_debugging:
+                debugging.refuse_gradient(node, gradient, g)
             before = gradients.get(x)
             gradients[x] = gradient if before is None else before + gradient
     return gradients

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygraph import buffer
+from tinygraph import buffer, debugging
 from tinygraph.buffer import Array
 from tinygraph.bundle import Bundle
 from tinygraph.op import (
@@ -35,7 +35,7 @@ _no_params: dict[str, Any] = {}
 
 def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_params) -> Node:
     """Compute `op` on `inputs`, Nodes and constants, and give the node that remembers it."""
-    recording, scope, tape, _ = get_state()
+    recording, scope, tape, is_debugging, _ = get_state()
     if tape is not None:
         taped: Node = tape.record(op, inputs, params)
         return taped
@@ -87,6 +87,9 @@ def record(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any] = _no_para
     node.grad = node.name = None
     node.read_at = 0
     node.made_at = node.stamp = next_stamp()
+    if is_debugging:
+        node._line = debugging.user_line()
+        debugging.refuse_made(node, op.name, values)
     return node
 
 
@@ -323,6 +326,7 @@ class Node(Traced):
 
     __slots__ = (
         "__weakref__",
+        "_line",
         "_value",
         "backward_fn",
         "forward_fn",
@@ -337,6 +341,7 @@ class Node(Traced):
         "stamp",
     )
 
+    _line: str
     _value: Any
     grad: Any
     op: Op | None
@@ -394,8 +399,17 @@ class Node(Traced):
                 f"value of {self._describe()}: expected shape {self.shape} and a dtype that casts "
                 f"to {self.dtype}, got {value.shape} and {value.dtype}; make a new Node for it"
             )
+        tape = get_state().tape
+        if tape is not None:
+            tape.assign(self, array_like)
+            return
         self._value = value.astype(self.dtype, copy=False)
         self.stamp = next_stamp()
+
+    @property
+    def line(self) -> str | None:
+        """Where the user's code made the node, "file.py:12", if that was under `debug()`."""
+        return getattr(self, "_line", None)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -487,7 +501,8 @@ class Node(Traced):
         node.name = self.name
         node.scope = get_state().scope
         node.made_at = node.stamp = next_stamp()
-        return node
+        tape = get_state().tape
+        return node if tape is None else tape.detached(self, node)
 
     def item(self, *index: Any) -> Any:
         """Give the one element, or that at an index, as a Python number, outside the graph."""
@@ -565,6 +580,7 @@ class Node(Traced):
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        refuse_while_taped(self)
         if self.op is not None:
             raise TypeError(
                 f"pickle or deepcopy of {self._describe()}: only leaves can be taken out of their "
@@ -616,7 +632,7 @@ class Node(Traced):
         return f"{self.name or kind} of shape {self.shape}"
 
     def _repr_svg_(self) -> str | None:
-        from tinygraph.render import to_svg
+        from tinygraph.pictures.render import to_svg
 
         svg: str | None = to_svg(self)
         return svg
@@ -744,11 +760,14 @@ class Node(Traced):
         if casting != "unsafe":
             # NumPy refuses other dtypes.
             np.empty(0, self.dtype).astype(dtype, casting=casting)
-        if np.dtype(dtype).kind not in "fc":
-            read(self)
-            return self._value.astype(dtype)
         from tinygraph.rules import shape
 
+        if np.dtype(dtype).kind not in "fc":
+            tape = get_state().tape
+            if tape is not None:
+                return tape.record_plain(shape._astype, (self,), {"dtype": np.dtype(dtype)})
+            read(self)
+            return self._value.astype(dtype)
         return shape.astype(self, dtype=np.dtype(dtype))
 
     def copy(self, order: str = "C") -> Any:

@@ -68,9 +68,10 @@ class Op:
                 if len(inputs) != self.signature.input_count:
                     self.signature.check_count(len(inputs), params)
                 return x.record(self, inputs, params)
-        for key, x in params.items():
-            if isinstance(x, Traced):
-                raise self.static_error(key)
+        for param in params.values():
+            for x in param if param.__class__ is tuple else (param,):
+                if isinstance(x, Traced):
+                    return x.record(self, inputs, params)
         return self.forward(*inputs, **params)
 
     def static_error(self, key: str) -> TypeError:

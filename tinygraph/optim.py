@@ -120,6 +120,9 @@ class Optimizer:
     @property
     def learning_rate(self) -> float:
         """The rate of the next step, in groups without their own; assign a number or a schedule."""
+        tape = get_state().tape
+        if tape is not None:
+            tape.refuse("the learning rate")
         return _rate_at(self._learning_rate, self._steps)
 
     @learning_rate.setter
@@ -144,7 +147,14 @@ class Optimizer:
         tape = get_state().tape
         if tape is not None:
             for parameter, gradient in zip(moved, gradients, strict=True):
+                if parameter in tape.stepped and self._depends_on_step(parameter):
+                    raise ValueError(
+                        "step: a second step in one call of a compiled function, whose numbers "
+                        "(a schedule's rate, the averages' correction) are those of the first; "
+                        "compile a function that takes one step"
+                    )
                 self._record(tape, parameter, gradient)
+                tape.stepped.add(parameter)
             tape.afterwards.append(lambda: self._advance(moved))
             return
         rate = self.learning_rate
@@ -157,6 +167,10 @@ class Optimizer:
         self._steps += 1
         for parameter in moved:
             parameter.steps += 1
+
+    def _depends_on_step(self, parameter: Parameter) -> bool:
+        rates = self._learning_rate, parameter.options["learning_rate"]
+        return any(map(callable, rates)) or bool(self.numbers(parameter))
 
     def _number(self, parameter: Parameter, position: int) -> float:
         return self.numbers(parameter)[position]

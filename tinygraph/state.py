@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 
 class State(NamedTuple):
-    """Whether nodes are recorded, the scopes' names, the tape of `compile`, the state outside."""
+    """Whether nodes are recorded, the scopes' names, the tape of `compile`, whether what is made
+    is looked at (see `tinygraph.debug`), the state outside."""
 
     recording: bool = True
     scope: tuple[str, ...] = ()
     tape: Any = None
+    debug: bool = False
     outer: Any = None
 
 

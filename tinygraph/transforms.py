@@ -55,7 +55,9 @@ class Trace:
         self.outputs = [x for x in self.out_leaves if is_variable(x)]
         self.order = engine.topological_order(self.outputs, self.since)
         older = (x.requires_grad and x.stamp < self.since for x in self.order)
-        self.nested = outer_records and any(older)
+        # What compile records depends on its arguments in other ways than through gradients.
+        is_taped = get_state().tape is not None
+        self.nested = is_taped or (outer_records and any(older))
 
     def give(self, x: Any) -> Any:
         """Give a result as an outer derivative, where there is one, or the caller gets it."""

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import builtins
 import linecache
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
+from dataclasses import replace
 from functools import update_wrapper
-from itertools import count
+from itertools import chain, count, repeat
+from operator import attrgetter, call
 from threading import RLock
 from typing import Any
 
 import numpy as np
 
-from tinygraph.buffer import is_shared
+from tinygraph.buffer import any_is_shared
 from tinygraph.compiler import saved
+from tinygraph.compiler.blas import accumulate_products, own_array, require_scipy
 from tinygraph.compiler.emit import Emitter
-from tinygraph.compiler.passes import PASSES, describe_program
+from tinygraph.compiler.passes import PASSES, Pass, describe_program
 from tinygraph.compiler.profiled import profile
 from tinygraph.compiler.tape import Recording, record_call
 from tinygraph.node import next_stamp
+from tinygraph.state import get_state
+from tinygraph.transforms import is_variable
 from tinygraph.tree import flatten
 
 Function = Callable[..., Any]
@@ -28,60 +34,105 @@ MOST_PLANS = 16
 """How many plans a compiled function keeps: those used last."""
 
 _numbers = count()
+_values_of = attrgetter("_value")
+_repeat_value = repeat("_value")
+_run_all = deque[Any](maxlen=0).extend
 
 
 class Plan:
     """The function made of one recorded call, and what to give it and to do with its results."""
 
-    def __init__(self, f: Function, args: Any, kwargs: Mapping[str, Any], simplify: bool) -> None:
+    def __init__(
+        self, f: Function, args: Any, kwargs: Mapping[str, Any], passes: Sequence[Pass]
+    ) -> None:
         recording: Recording = record_call(f, args, kwargs)
         self.program = recording.program
         self.history = [("recorded", describe_program(self.program))]
-        for simplification in PASSES if simplify else PASSES[:1]:
+        for simplification in passes:
+            # What NumPy alone can do, for files.
+            self.portable = replace(self.program)
             simplification(self.program)
             self.history.append((simplification.__name__, describe_program(self.program)))
-        self.emitter = Emitter(self.program, getattr(f, "__name__", "compiled"))
+        self.name = getattr(f, "__name__", "compiled")
+        self.emitter = Emitter(self.program, self.name)
         self.source = self.emitter.text()
         self.run = build(self.source, self.emitter.objects)
         self.recording = recording
-        self.types = [(x.shape, x.dtype) for x in self.program.arguments]
-        self.leaves, self.numbers = recording.leaves, recording.numbers
+        is_flat = not kwargs and all(x.__class__ is np.ndarray for x in args)
+        self.types = [(x.__class__, x.shape, x.dtype) for x in args] if is_flat else None
+        self.leaves = recording.leaves
+        # As arrays without axes: ufuncs take half as long to look at them as at numbers.
+        pairs = zip(self.program.numbers, recording.numbers, strict=True)
+        self.numbers = [(np.empty((), x.dtype), compute) for x, compute in pairs]
         self.updated = [recording.leaves[number] for number, _ in self.program.updates]
         self.spares = [np.empty_like(leaf._value) for leaf in self.updated]
+        self.accumulated = [recording.leaves[last.leaf] for last in self.program.accumulations]
+        self.changed = [*self.updated, *self.accumulated]
+        self.quietly: Function = run_quietly
+        if not any(map(callable, self.emitter.objects.values())):
+            # To enter a context takes less than np.errstate does, but hides the caller's context.
+            context = Context()
+            context.run(np.seterr, all="ignore")
+            self.quietly = context.run
 
     def fits(self, args: tuple[Any, ...]) -> bool:
         """Tell, in little time, whether arguments are arrays of the shapes and dtypes recorded."""
-        if len(args) != len(self.program.arguments):
+        try:
+            return [(x.__class__, x.shape, x.dtype) for x in args] == self.types
+        except AttributeError:
             return False
-        for x, (shape, dtype) in zip(args, self.types, strict=True):
-            if x.__class__ is not np.ndarray or x.shape != shape or x.dtype is not dtype:
-                return False
-        return True
 
-    def compute(self, arrays: Sequence[Any], run: Function | None = None) -> tuple[Any, ...]:
-        """Run the function; the leaves' new values are in `spares`, and nothing has changed yet."""
-        spares = self.spares
-        for number, leaf in enumerate(self.updated):
-            # The value before the last is written over, unless somebody holds it.
-            if is_shared(spares[number]):
-                spares[number] = np.empty_like(leaf._value)
-        values = [leaf._value for leaf in self.leaves]
-        numbers = [number() for number in self.numbers]
-        with np.errstate(all="ignore"):
-            results: tuple[Any, ...] = (run or self.run)(*arrays, *values, *numbers, *spares)
-        return results
+    def compute(
+        self, arrays: Sequence[Any], targets: list[Any], run: Function | None = None
+    ) -> Any:
+        """Run the function; new values of leaves are written into `targets`."""
+        for array, compute in self.numbers:
+            array[()] = compute()
+        numbers = (array for array, _ in self.numbers)
+        values = map(_values_of, self.leaves)
+        return self.quietly(run or self.run, *arrays, *values, *numbers, *targets)
+
+    def targets(self) -> list[Any]:
+        """Give arrays for the new values of leaves: those of the values before the last."""
+        if any_is_shared(self.spares):
+            self.spares[:] = [np.empty_like(x) for x in self.spares]
+        if self.accumulated:
+            return [*self.spares, *map(own_array, self.accumulated)]
+        return self.spares
+
+    def preview(self, arrays: Sequence[Any], run: Function | None = None) -> Any:
+        """Give the results of the function and the new values of leaves, and change nothing."""
+        targets = [np.array(leaf._value, order="C") for leaf in self.changed]
+        results = self.compute(arrays, targets, run)
+        if self.accumulated:
+            results, last_calls = results
+            _run_all(map(call, last_calls))
+        return results, targets
 
     def __call__(self, arrays: Sequence[Any], accept: Function | None) -> Any:
-        results = self.compute(arrays)
+        targets = self.targets()
+        results = self.compute(arrays, targets)
+        last_calls: tuple[Function, ...] = ()
+        if self.accumulated:
+            results, last_calls = results
         if accept is not None:
             accept(self.recording.hand_back(results))
-        spares = self.spares
-        for number, leaf in enumerate(self.updated):
-            spares[number], leaf._value = leaf._value, spares[number]
-            leaf.stamp = next_stamp()
-        for call in self.recording.afterwards:
-            call()
+        before = list(map(_values_of, self.updated))
+        now = next_stamp()
+        for leaf in self.changed:
+            leaf.stamp = now
+        # In one go, between whose parts no Ctrl-C comes.
+        _run_all(chain(map(call, last_calls), map(setattr, self.changed, _repeat_value, targets)))
+        self.spares = before
+        for advance in self.recording.afterwards:
+            advance()
         return self.recording.hand_back(results)
+
+
+def run_quietly(run: Function, *args: Any) -> Any:
+    """Give run(*args), without NumPy's warnings."""
+    with np.errstate(all="ignore"):
+        return run(*args)
 
 
 def build(source: str, objects: Mapping[str, Any]) -> Function:
@@ -100,10 +151,12 @@ class Compiled:
     Calls hold a lock, so that threads may share it.
     """
 
-    def __init__(self, f: Function, simplify: bool, check: bool, accept: Function | None) -> None:
+    def __init__(
+        self, f: Function, passes: Sequence[Pass], check: bool, accept: Function | None
+    ) -> None:
         self.f = f
         self.accept = accept
-        self.simplify = simplify
+        self.passes = passes
         self.check = check
         self._plans: OrderedDict[Any, Plan] = OrderedDict()
         self._latest: Plan | None = None
@@ -111,12 +164,16 @@ class Compiled:
         update_wrapper(self, f)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if get_state().tape is not None:
+            return self.f(*args, **kwargs)
         with self._lock:
             plan, arrays = self._latest, args
             known = plan is not None and not kwargs and plan.fits(args)
             if plan is None or not known or not plan.recording.still_holds():
                 leaves, _ = flatten((args, kwargs))
-                arrays = tuple(x for x in leaves if is_array(x))
+                if get_state().recording and any(map(is_variable, leaves)):
+                    return self.f(*args, **kwargs)
+                arrays = tuple(np.asarray(x) for x in leaves if is_array(x))
                 plan = self._latest = self._plan(args, kwargs)
             if self.check:
                 return self._checked(plan, arrays, args, kwargs)
@@ -127,7 +184,7 @@ class Compiled:
         key = key_of((args, kwargs))
         plan = self._plans.get(key)
         if plan is None or not plan.recording.still_holds():
-            plan = self._plans[key] = Plan(self.f, args, kwargs, self.simplify)
+            plan = self._plans[key] = Plan(self.f, args, kwargs, self.passes)
             if len(self._plans) > MOST_PLANS:
                 self._plans.popitem(last=False)
         self._plans.move_to_end(key)
@@ -137,12 +194,12 @@ class Compiled:
         self, plan: Plan, arrays: Sequence[Any], args: Any, kwargs: Mapping[str, Any]
     ) -> Any:
         """Compute by the plan and eagerly, compare, and give what the eager call gave."""
-        found = [*plan.compute(arrays)]
-        updates = [np.array(x) for x in plan.spares]
+        found, updates = plan.preview(arrays)
         out = self.f(*args, **kwargs)
         expected = [getattr(x, "_value", x) for x in flatten(out)[0]]
         pairs = [*zip(flatten(plan.recording.hand_back(found))[0], expected, strict=True)]
-        pairs += [(x, leaf._value) for x, leaf in zip(updates, plan.updated, strict=True)]
+        changed = [leaf._value for leaf in plan.changed]
+        pairs += zip(updates, changed, strict=True)
         for x, y in pairs:
             refuse_different(x, y, self.f)
         return out
@@ -155,7 +212,8 @@ class Compiled:
     def save(self, path: Any) -> None:
         """Write the plan that was used last to a Python file which needs NumPy alone."""
         plan = self._last_plan()
-        saved.save(path, plan.emitter, plan.source)
+        emitter = Emitter(plan.portable, plan.name)
+        saved.save(path, emitter, emitter.text())
 
     def explain(self) -> str:
         """Give the program as it was recorded, and after each simplification that changed it."""
@@ -175,7 +233,7 @@ class Compiled:
             def build_timed(source: str, objects: Mapping[str, Any]) -> Function:
                 return build(source, {**plan.emitter.objects, **objects})
 
-            return profile(plan.source, build_timed, lambda run: plan.compute(arrays, run))
+            return profile(plan.source, build_timed, lambda run: plan.preview(arrays, run))
 
     def _last_plan(self) -> Plan:
         if self._latest is None:
@@ -196,6 +254,19 @@ def key_of(tree: Any) -> Any:
         return (type(tree), tuple(map(key_of, tree)))
     if isinstance(tree, np.ndarray | np.generic):
         return (type(tree), tree.shape, tree.dtype)
+    if isinstance(tree, slice):
+        return (slice, key_of((tree.start, tree.stop, tree.step)))
+    if isinstance(tree, float | complex):
+        # 0.0 equals -0.0, and NaN not itself.
+        return (type(tree), repr(tree))
+    try:
+        hash(tree)
+    except TypeError as error:
+        error.add_note(
+            f"compile: an argument holds a {type(tree).__name__}; expected arrays, nested tuples, "
+            f"lists and dicts of them, and what does not change, such as numbers and texts"
+        )
+        raise
     return (type(tree), tree)
 
 
@@ -219,6 +290,7 @@ def compile(
     simplify: bool = True,
     check: bool = False,
     accept: Function | None = None,
+    backend: str = "numpy",
 ) -> Any:
     """Make a function that runs as straight-line NumPy, with every buffer allocated once.
 
@@ -229,13 +301,19 @@ def compile(
     recording alone: what depends on values there, on random numbers, or prints them, is refused.
     Without `simplify` results are those of `f` to the bit, else to rounding. With `check` every
     call runs `f` too, and compares. `accept` is called with the result before Nodes are set: if it
-    raises, they keep their values.
+    raises, they keep their values. The `backend` "blas" leaves updates of weights to SciPy's gemm.
 
     >>> import numpy as np, tinygraph as tg
     >>> f = tg.compile(lambda x: np.tanh(x) * 2)
     >>> f(np.array([0.0, 1.0]))
     array([0.        , 1.52318831])
     """
+    if backend not in ("numpy", "blas"):
+        raise ValueError(f"compile: expected backend 'numpy' or 'blas', got {backend!r}")
+    passes = PASSES if simplify else PASSES[:1]
+    if backend == "blas":
+        require_scipy()
+        passes = [*passes, accumulate_products]
     if f is None:
-        return lambda function: Compiled(function, simplify, check, accept)
-    return Compiled(f, simplify, check, accept)
+        return lambda function: Compiled(function, passes, check, accept)
+    return Compiled(f, passes, check, accept)

@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 
 from tinygraph.compiler.memory import REDUCTIONS, lay_out, writes_into
-from tinygraph.compiler.program import Program, Step, Value
+from tinygraph.compiler.passes import is_transpose
+from tinygraph.compiler.program import Accumulation, Program, Step, Value
 from tinygraph.op import OPS, describe, is_dispatched
+
+GEMM = {"f": "sgemm", "d": "dgemm"}
+"""BLAS's products of matrices by the characters of dtypes."""
 
 
 class Names:
@@ -63,18 +67,21 @@ class Emitter:
         self._layout = lay_out(program)
         self._results = set(program.results)
         self._shape: tuple[int, ...] | None = None
+        self._fixed: set[Value] = set()
 
     def text(self) -> str:
         """Give the whole source: a function that makes the function."""
         program = self.program
         for step in program.steps:
-            self.function(step)
+            if not is_method(step):
+                self.function(step)
         sizes = enumerate(self._layout.sizes)
         self.outside += [f"buffer_{n} = np.empty({size}, np.uint8)" for n, size in sizes]
         given = [*program.arguments, *program.leaves, *program.numbers]
         arguments = [self.operand(x) for x in given]
         targets = [self.next_of(number) for number, _ in program.updates]
-        lines = [self.line(step) for step in program.steps]
+        targets += [self.next_of(last.leaf) for last in program.accumulations]
+        lines = [line for step in program.steps if (line := self.line(step)) is not None]
         lines += self.last_lines(targets)
         inside = [f"def {self.name}({', '.join([*arguments, *targets])}):", *indent(lines)]
         body = [*self.imports, *self.outside, "", *inside, "", f"return {self.name}"]
@@ -89,7 +96,7 @@ class Emitter:
         """Give the name of a value, or the text of a number or a parameter."""
         if isinstance(x, Value):
             if x.array is not None and not self.names.known(x):
-                return self.names.share(x, self.constant(x.array))
+                return self.names.share(x, self.constant(x.array, x.name or "constant"))
             return self.names.of(x, x.name or "value")
         if isinstance(x, tuple):
             return f"({', '.join(map(self.operand, x))}{',' if len(x) == 1 else ''})"
@@ -107,14 +114,19 @@ class Emitter:
             return self.bound((type(x), repr(x)), "number", f"{type(x).__name__}('{x}')")
         return repr(x)
 
-    def constant(self, array: Any) -> str:
+    def constant(self, array: Any, hint: str = "constant") -> str:
         """Give the name of a constant array: written out where it is small."""
-        hint = "constant"
-        if array.size <= 16 and array.dtype.kind in "biuf" and np.isfinite(array).all():
+        if array.shape == () and array.dtype.kind in "iuf":
+            hint = f"c_{array.item():g}".replace("-", "minus_")
+        written = array.dtype.kind in "biuf" and array.flags.c_contiguous
+        if written and array.size <= 16 and np.isfinite(array).all():
             text = f"np.array({array.tolist()!r}, np.{array.dtype.name})"
             if 0 in array.shape:
                 text += f".reshape({array.shape})"
             return self.bound((array.dtype, array.shape, array.tobytes()), hint, text)
+        if written and (array == 1).all():
+            text = f"np.ones({array.shape}, np.{array.dtype.name})"
+            return self.bound((array.dtype, array.shape, 1), hint, text)
         name = self.names.of(id(array), hint)
         self.objects[name] = array
         return name
@@ -143,11 +155,15 @@ class Emitter:
         self.objects[name] = function
         return name
 
-    def line(self, step: Step) -> str:
-        """Give the line of one step."""
+    def line(self, step: Step) -> str | None:
+        """Give the line of one step, None for a view that is made once, outside."""
         out = step.outputs[0]
         into = self.into(step)
         call = self.call(step, into)
+        if self.is_fixed_view(step):
+            self._fixed.add(out)
+            self.outside.append(f"{self.names.of(out, self.hint(step, out))} = {call}")
+            return None
         if into is None:
             targets = [self.names.of(x, self.hint(step, x)) for x in step.outputs]
             if step.joint:
@@ -159,6 +175,18 @@ class Emitter:
         comment = f"  # {out.shape}" if out.shape != self._shape else ""
         self._shape = out.shape
         return call + comment
+
+    def is_fixed_view(self, step: Step) -> bool:
+        """Tell whether a step looks at the memory of a buffer, always in the same way."""
+        if step.function not in (np.transpose, np.ravel, np.reshape):
+            return False
+        if step.params.get("order", "C") != "C" or step.params.get("copy"):
+            return False
+        x, out = step.inputs[0], step.outputs[0]
+        is_turned = step.function is np.transpose
+        is_view = x in self._layout.buffer and (is_turned or x.order is None)
+        is_view = is_view or (is_turned and x in self._fixed)
+        return is_view and out not in self._results
 
     def hint(self, step: Step, out: Value) -> str:
         """Give the word that a result is named by: the user's, else the scope and the function."""
@@ -177,13 +205,24 @@ class Emitter:
         name = self.names.of(out, self.hint(step, out))
         buffer = f"buffer_{self._layout.buffer[out]}"
         dtype = f"np.{out.dtype.name}"
-        self.outside.append(f"{name} = {buffer}[:{out.nbytes}].view({dtype}).reshape({out.shape})")
+        order = out.order or tuple(range(len(out.shape)))
+        lying = tuple(out.shape[axis] for axis in order)
+        text = f"{name} = {buffer}[:{out.nbytes}].view({dtype}).reshape({lying})"
+        if out.order is not None:
+            text += f".transpose({tuple(map(order.index, range(len(order))))})"
+        self.outside.append(text)
         return name
 
     def call(self, step: Step, into: str | None) -> str:
         """Give the text of a step's call."""
         function, params = step.function, step.params
-        inputs = [self.operand(x) for x in step.inputs]
+        # A whole number of NumPy's is not weak beside arrays, as one of Python's is.
+        inputs = [
+            self.bound((type(x), x.tobytes()), "number", f"np.{x.dtype.name}({x.item()!r})")
+            if isinstance(x, np.integer)
+            else self.operand(x)
+            for x in step.inputs
+        ]
         if function is np.transpose and not params:
             return f"{inputs[0]}.T"
         if function in REDUCTIONS:
@@ -193,13 +232,15 @@ class Emitter:
         keywords = [f"{key}={self.operand(x)}" for key, x in params.items()]
         if into is not None:
             keywords.append(f"out={into}")
+        if is_method(step):
+            return f"{inputs[0]}.dot({', '.join([*inputs[1:], *keywords])})"
         return f"{self.function(step)}({', '.join([*inputs, *keywords])})"
 
     def last_lines(self, targets: list[str]) -> list[str]:
         """Give the lines that hand results back."""
         lines = [
             f"np.copyto({target}, {self.operand(value)})"
-            for (_, value), target in zip(self.program.updates, targets, strict=True)
+            for (_, value), target in zip(self.program.updates, targets, strict=False)
             if self.operand(value) != target
         ]
         made = {step.outputs[0] for step in self.program.steps if not step.joint}
@@ -207,7 +248,34 @@ class Emitter:
             self.operand(x) if x in made else f"np.array({self.operand(x)})"
             for x in self.program.results
         ]
-        return [*lines, f"return ({', '.join(results)}{',' if len(results) == 1 else ''})"]
+        returned = f"return ({', '.join(results)}{',' if len(results) == 1 else ''})"
+        if self.program.accumulations:
+            calls = ",\n    ".join(map(self.accumulation, self.program.accumulations))
+            returned = f"{returned}, (\n    {calls},\n)"
+        return [*lines, *returned.splitlines()]
+
+    def accumulation(self, last: Accumulation) -> str:
+        """Give the text of the call of BLAS that is made last, as a partial."""
+        w = self.next_of(last.leaf)
+        gemm = GEMM[last.a.dtype.char]
+        self.imports["from functools import partial"] = None
+        self.imports[f"from scipy.linalg.blas import {gemm}"] = None
+        # Of matrices in C's order BLAS sees the transposes: w.T - (a @ b).T.
+        (b, b_lies), (a, a_lies) = map(self.turned, (last.b, last.a))
+        alpha, beta = self.operand(last.alpha), self.operand(last.beta)
+        call = f"partial({gemm}, -{alpha}, {b}, {a}, 1.0, {w}.T, {b_lies}, {a_lies}, 1)"
+        # BLAS's own scaling takes three times as long as NumPy's.
+        return call if last.beta == 1 else f"partial(np.multiply, {w}, {beta}, {w}),\n    {call}"
+
+    def turned(self, x: Value) -> tuple[str, int]:
+        """Give the text of a matrix as BLAS is to see it, and whether it is x itself, not x.T."""
+        is_turned = any(is_transpose(step) and x in step.outputs for step in self.program.steps)
+        return (self.operand(x), 1) if is_turned else (f"{self.operand(x)}.T", 0)
+
+
+def is_method(step: Step) -> bool:
+    """Tell whether an array's own method does the work of a step, with less ado."""
+    return step.function is np.dot and bool(getattr(step.inputs[0], "shape", ()))
 
 
 def found_at(path: str) -> Any:

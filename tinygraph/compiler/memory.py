@@ -57,7 +57,7 @@ def last_uses(program: Program, seen_by: dict[Value, frozenset[Value]]) -> dict[
         for x in [*step.values, *step.outputs]:
             for source in seen_by.get(x, frozenset([x])):
                 last[source] = number
-    for x in program.handed_back():
+    for x in program.read_at_the_end():
         for source in seen_by.get(x, frozenset([x])):
             last[source] = NEVER
     return last
@@ -65,6 +65,10 @@ def last_uses(program: Program, seen_by: dict[Value, frozenset[Value]]) -> dict[
 
 def lay_out(program: Program) -> Layout:
     """Give every value that a step can write into a buffer, and buffers to several in turn."""
+    for step in program.steps:
+        if step.function is np.dot:
+            # It writes into nothing else.
+            step.outputs[0].order = None
     last = last_uses(program, sources(program))
     layout = Layout(update=updates_in_place(program, last))
     kept = {*program.handed_back(), *layout.update}
@@ -105,7 +109,7 @@ def updates_in_place(program: Program, last: dict[Value, int]) -> dict[Value, in
 
 def fits(x: Value, out: Value) -> bool:
     """Tell whether `out` can be written over `x`."""
-    return x.shape == out.shape and x.dtype == out.dtype
+    return (x.shape, x.dtype, x.order) == (out.shape, out.dtype, out.order)
 
 
 def take(layout: Layout, free: dict[int, list[int]], size: int) -> int:

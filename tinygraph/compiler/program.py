@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,9 @@ class Value:
     name: str | None = None
     array: Any = None
     """The array itself, of a constant."""
+
+    order: tuple[int, ...] | None = None
+    """The axes as they lie in memory, the widest strides first; None for C's order."""
 
     @property
     def nbytes(self) -> int:
@@ -44,8 +47,52 @@ class Step:
 
     @property
     def values(self) -> Iterator[Value]:
-        """The inputs that are values."""
-        return (x for x in self.inputs if isinstance(x, Value))
+        """The inputs that are values, and the parameters: computed indices and masks."""
+        return values_in((self.inputs, *self.params.values()))
+
+    def replace(self, same: Mapping[Value, Value]) -> None:
+        """Let the step read other values than before."""
+        if not same:
+            return
+
+        def other(x: Any) -> Any:
+            return same.get(x, x) if isinstance(x, Value) else x
+
+        self.inputs = tuple(map(other, self.inputs))
+        self.params = map_params(other, self.params)
+
+
+def values_in(x: Any) -> Iterator[Value]:
+    """Give the values in nested tuples."""
+    if isinstance(x, Value):
+        yield x
+    elif isinstance(x, tuple):
+        for part in x:
+            yield from values_in(part)
+
+
+def map_params(function: Function, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Apply a function to parameters, and to the parts of those that are tuples."""
+    return {
+        key: tuple(map(function, x)) if type(x) is tuple else function(x)
+        for key, x in params.items()
+    }
+
+
+@dataclass(eq=False, slots=True)
+class Accumulation:
+    """The update of a leaf, by its number, to beta * leaf - alpha * a @ b, in place."""
+
+    leaf: int
+    a: Value
+    b: Value
+    alpha: Any
+    beta: Any
+
+    @property
+    def values(self) -> Iterator[Value]:
+        """The values that it reads beside the leaf."""
+        return values_in((self.a, self.b, self.alpha, self.beta))
 
 
 @dataclass(eq=False, slots=True)
@@ -66,6 +113,13 @@ class Program:
     updates: list[tuple[int, Value]] = field(default_factory=list)
     """New values of leaves, by the leaf's number."""
 
+    accumulations: list[Accumulation] = field(default_factory=list)
+    """What is left to BLAS, when all else is done."""
+
     def handed_back(self) -> list[Value]:
         """Give all values that outlive the call."""
         return [*self.results, *(value for _, value in self.updates)]
+
+    def read_at_the_end(self) -> list[Value]:
+        """Give all values that are still needed when the steps are done."""
+        return [*self.handed_back(), *(x for last in self.accumulations for x in last.values)]

@@ -11,8 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.bundle import Bundle
 from tinygraph.compiler.emit import Emitter
 from tinygraph.op import is_dispatched
+
+BUNDLE = """
+class Bundle:
+    def __init__(self, parts):
+        self.parts = tuple(parts)
+""".strip()
+"""What a plan needs of the Bundle of several results."""
 
 
 def save(path: Any, emitter: Emitter, source: str) -> None:
@@ -35,6 +43,9 @@ def define(name: str, x: Any, needed: dict[str, str]) -> None:
             f"{name} = np.frombuffer(base64.b85decode({text!r}), {x.dtype.str!r})"
             f".reshape({x.shape})"
         )
+        return
+    if x is Bundle:
+        needed[name] = BUNDLE
         return
     function = inspect.unwrap(x)
     needed[name] = ""

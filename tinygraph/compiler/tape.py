@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import inspect
+import pickle
+import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 
+from tinygraph import buffer
 from tinygraph.bundle import Bundle
-from tinygraph.compiler.program import Program, Step, Value
-from tinygraph.node import Node, record
+from tinygraph.compiler.program import Program, Step, Value, map_params
+from tinygraph.node import Node, next_stamp, record, values_of
 from tinygraph.op import Function, Op, describe, is_dispatched
 from tinygraph.rules.parts import part
+from tinygraph.rules.shape import astype
 from tinygraph.state import changed_state, get_state
-from tinygraph.tree import Rebuild, flatten, paths
+from tinygraph.tree import Rebuild, flatten, map_tree, paths
 
 
 class CompileError(TypeError):
     """Say that a function cannot be recorded, and why."""
+
+
+NAME_ELEMENTS = frozenset({"index", "indices", "where"})
+"""Parameters that a plan may compute, where eagerly they are plain arrays."""
+
+NOT_ONE_ARRAY = frozenset(
+    {
+        np.nonzero, np.flatnonzero, np.argwhere, np.unravel_index, np.array_repr, np.array_str,
+        np.array2string, np.save, np.savetxt, np.savez, np.savez_compressed, np.roots,
+    }
+)  # fmt: skip
+"""Functions whose results are no array, or one whose shape or dtype depends on values."""
 
 
 class Tape:
@@ -37,6 +54,9 @@ class Tape:
         self.written: dict[Node, Value] = {}
         self.graded: dict[Node, None] = {}
         self.afterwards: list[Function] = []
+        self.stepped: set[Any] = set()
+        self.refusal: CompileError | None = None
+        self.started = next_stamp()
         self._number_nodes: dict[Any, Node] = {}
         self._constants: dict[int, Value] = {}
         self._expanding: set[Op] = set()
@@ -53,17 +73,35 @@ class Tape:
         """Give the node of a number that Python computes at every call."""
         key = (compute, dtype)
         if key not in self._number_nodes:
-            node = Node(dtype.type(compute()), requires_grad=False, name=name)
+            with changed_state(tape=None):
+                node = Node(dtype.type(compute()), requires_grad=False, name=name)
             self._number_nodes[key] = node
             self.values[node] = Value((), node.dtype, name)
             self.program.numbers.append(self.values[node])
-            self.numbers.append(lambda: dtype.type(compute()))
+            self.numbers.append(compute)
         return self._number_nodes[key]
 
     def write(self, leaf: Node, new: Any) -> None:
         """Note that `leaf` gets the value of the node `new`."""
         self.value_of(leaf)
         self.written[leaf] = self.values[leaf] = self.value_of(new)
+        # Backward through what was made of the old value is refused, as it is eagerly.
+        leaf.stamp = next_stamp()
+
+    def assign(self, leaf: Node, new: Any) -> None:
+        """Note that somebody sets the value of `leaf`."""
+        if isinstance(new, list | tuple):
+            raise CompileError(
+                f"compile: {leaf._describe()} was given a {type(new).__name__} for its value in "
+                f"{user_line()}; give it an array or a Node, of np.stack for one"
+            )
+        node = new if isinstance(new, Node) else Node(new, requires_grad=False)
+        self.write(leaf, node if node.dtype == leaf.dtype else astype(node, dtype=leaf.dtype))
+
+    def detached(self, x: Node, leaf: Node) -> Node:
+        """Note that the new `leaf` has the value that `x` has now."""
+        self.values[leaf] = self.value_of(x)
+        return leaf
 
     def value_of(self, x: Any) -> Any:
         """Give the value of a node or a constant array; numbers stay as they are."""
@@ -81,11 +119,23 @@ class Tape:
 
     def record(self, op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any]) -> Node:
         """Make the node of `op` on `inputs`, and write down what computes it."""
-        for x in params.values():
-            if isinstance(x, Node):
-                self.refuse(x)
+        if op.function in NOT_ONE_ARRAY:
+            for x in inputs:
+                if isinstance(x, Node):
+                    self.refuse(x)
+        params = {
+            key: buffer.freeze(x) if isinstance(x, np.ndarray) else x for key, x in params.items()
+        }
+        computed = {key: x for key, x in params.items() if [*nodes_in(x)]}
+        for key, x in computed.items():
+            for part_of_it in nodes_in(x):
+                if key not in NAME_ELEMENTS or (key != "where" and part_of_it.dtype == bool):
+                    self.refuse(part_of_it)
         with changed_state(tape=None):
-            node = record(op, inputs, params)
+            plain = {key: values_of(x) for key, x in computed.items()}
+            node = record(op, inputs, {**params, **plain})
+        if computed and node.backward_fn is not None:
+            node.backward_fn = partial(node.backward_fn, **computed)
         # The node's own constants, since they are frozen, and live as long as it does.
         kept = node.inputs or tuple(np.array(x) if isinstance(x, np.ndarray) else x for x in inputs)
         if op is part:
@@ -114,18 +164,20 @@ class Tape:
         """Record what the op's forward function calls; give None where that cannot be done."""
         if is_dispatched(op.function) or op in self._expanding:
             return None
-        count = len(self.program.steps)
+        count, before = len(self.program.steps), self.refusal
+        self.refusal = None
         self._expanding.add(op)
         try:
             inner = op.forward(*(self._as_node(x) for x in inputs), **params)
-        except (TypeError, ValueError, AttributeError):
+        except Exception:
             inner = None
         finally:
             self._expanding.discard(op)
-        if isinstance(inner, Node):
-            value = self.values[inner]
-            if isinstance(value, Value) and (value.shape, value.dtype) == (node.shape, node.dtype):
-                return value
+            # What cannot be expanded is called as it is.
+            refusal, self.refusal = self.refusal, before
+        if refusal is None and isinstance(inner, Node) and is_like(inner._value, node._value):
+            value: Value = self.value_of(inner)
+            return value
         del self.program.steps[count:]
         return None
 
@@ -143,21 +195,65 @@ class Tape:
         value = node._value
         several = isinstance(value, Bundle)
         arrays = value.parts if several else (value,)
-        outputs = tuple(Value(np.shape(x), np.asarray(x).dtype) for x in arrays)
+        outputs = tuple(Value(x.shape, x.dtype, order=order_of(x)) for x in map(np.asarray, arrays))
         function = op.function if is_dispatched(op.function) and not several else op.forward
         values = tuple(self.value_of(x) for x in inputs)
         scope, line = get_state().scope, user_line()
-        step = Step(function, values, dict(params), outputs, scope, several, line)
+        params = map_params(lambda x: self.value_of(x) if isinstance(x, Node) else x, params)
+        step = Step(function, values, params, outputs, scope, several, line)
         self.program.steps.append(step)
         return outputs if several else outputs[0]
 
-    def refuse(self, x: Node) -> NoReturn:
+    def refuse(self, x: Node | str) -> NoReturn:
         """Refuse to give a value which is another one at every call."""
-        raise CompileError(
-            f"compile: the value of {x._describe()} was asked for in {user_line()}; it is another "
+        name = x if isinstance(x, str) else x._describe()
+        self.refusal = CompileError(
+            f"compile: the value of {name} was asked for in {user_line()}; it is another "
             f"one at every call, so that nothing may depend on it: write np.where for a branch, "
             f"and read or print values outside of the compiled function"
         )
+        raise self.refusal
+
+
+def order_of(array: Any) -> tuple[int, ...] | None:
+    """Give the axes as they lie in memory, None for C's order."""
+    if array.flags.c_contiguous:
+        return None
+    return tuple(int(axis) for axis in np.argsort(-np.abs(array.strides), stable=True))
+
+
+class Gone:
+    """The value of a node that outlives the recording which it was made in: nobody may use it."""
+
+    dtype = np.dtype("V")
+    shape = ()
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise CompileError(
+            "compile: a Node that was made while a compiled function was recorded is used outside "
+            "of that call, where it has no value; let the function give it back as a result, in "
+            "a tuple, list or dict"
+        )
+
+    def __array_ufunc__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self.__array__()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        self.__array__()
+
+
+def nodes_in(x: Any) -> Iterator[Node]:
+    """Give the Nodes in a parameter, or in the tuple that it is."""
+    return (part for part in (x if isinstance(x, tuple) else (x,)) if isinstance(part, Node))
+
+
+def is_like(x: Any, y: Any) -> bool:
+    """Tell whether two ways to compute a value are meant to give the same."""
+    if isinstance(y, Bundle) or (x.shape, x.dtype) != (y.shape, y.dtype):
+        return False
+    with np.errstate(all="ignore"):
+        room = 0.01 * np.max(np.abs(y), initial=0, where=np.isfinite(y))
+        return np.allclose(x, y, rtol=0.01, atol=room, equal_nan=True)
 
 
 def user_line() -> str:
@@ -186,6 +282,9 @@ class Recording:
     is_one_array: bool
     """Whether the result is one array and nothing else is to be done."""
 
+    started: int
+    """The stamp before the first node."""
+
     def hand_back(self, arrays: Any) -> Any:
         """Give the result of the call, of what the program computed, and set gradients."""
         if self.is_one_array:
@@ -198,17 +297,68 @@ class Recording:
 
     def still_holds(self) -> bool:
         """Tell whether the leaves are still those that gradients are asked of."""
-        for leaf, was in zip(self.leaves, self.requires_grad, strict=True):
-            if leaf.requires_grad is not was:
-                return False
-        return True
+        return [leaf.requires_grad for leaf in self.leaves] == self.requires_grad
 
 
 def record_call(f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Recording:
     """Record f(*args, **kwargs), twice, so that what is not the same each time is found."""
-    recording = record_once(f, args, kwargs)
-    refuse_random(recording.program, record_once(f, args, kwargs).program)
-    return recording
+    generators = [*generators_of(f)]
+    first = record_once(f, args, kwargs)
+    state = random_state(generators)
+    try:
+        # What depends on values in a way that nobody knows of is another then.
+        second = record_once(f, *map_tree(moved, (args, dict(kwargs))))
+    except CompileError:
+        raise
+    except Exception:
+        second = record_once(f, args, kwargs)
+    Comparison(first, second, f).refuse_different()
+    if random_state(generators) != state:
+        refuse_changing(f"{place_of(f)}, or what it calls,")
+    return first
+
+
+SMALL = 1 << 20
+"""Bytes above which an argument is not copied to be moved."""
+
+
+def moved(x: Any) -> Any:
+    """Give an argument of a floating dtype a little off, anything else as it is."""
+    if not isinstance(x, np.ndarray | np.generic) or x.dtype.kind not in "fc" or x.nbytes > SMALL:
+        return x
+    factor: Any = x.dtype.type(1 + 2**-9)
+    with np.errstate(all="ignore"):
+        return x * factor
+
+
+def random_state(generators: Iterable[Any]) -> bytes:
+    """Give what the next numbers follow from, of generators and of Python's and NumPy's own."""
+    states = [
+        x.getstate() if isinstance(x, random.Random) else x.bit_generator.state for x in generators
+    ]
+    return pickle.dumps((random.getstate(), np.random.get_state(legacy=False), states))
+
+
+def generators_of(x: Any, seen: set[int] | None = None, depth: int = 4) -> Iterator[Any]:
+    """Find the generators of random numbers that a function is likely to draw from."""
+    seen = set() if seen is None else seen
+    if isinstance(x, random.Random | np.random.Generator):
+        yield x
+    if depth == 0 or id(x) in seen or isinstance(x, type) or inspect.ismodule(x):
+        return
+    seen.add(id(x))
+    x = inspect.unwrap(x) if callable(x) else x
+    known = [getattr(x, "__self__", None), *(getattr(x, "__dict__", None) or {}).values()]
+    code = getattr(x, "__code__", None)
+    if code is not None:
+        try:
+            variables = inspect.getclosurevars(x)
+        except (TypeError, ValueError):
+            return
+        known += [*variables.nonlocals.values(), *variables.globals.values()]
+    for thing in known:
+        if not isinstance(thing, np.ndarray | Node):
+            yield from generators_of(thing, seen, depth - 1)
 
 
 def record_once(f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Recording:
@@ -220,9 +370,24 @@ def record_once(f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         tape.argument(x, name) if isinstance(x, np.ndarray | np.generic) else x
         for x, name in zip(leaves, names, strict=True)
     ]
-    with changed_state(tape=tape, recording=True):
-        args, kwargs = rebuild(iter(nodes))
-        out = f(*args, **kwargs)
+    try:
+        with changed_state(tape=tape, recording=True):
+            args, kwargs = rebuild(iter(nodes))
+            out = f(*args, **kwargs)
+        # Somebody may have caught it.
+        if tape.refusal is not None:
+            raise tape.refusal
+        return finished(tape, out)
+    finally:
+        for node in tape.values.keys() - tape.leaves:
+            node._value = Gone()
+        for leaf in tape.graded:
+            if isinstance(leaf.grad, Node):
+                leaf.grad = None
+
+
+def finished(tape: Tape, out: Any) -> Recording:
+    """Give the recording of a call whose result is `out`."""
     out_leaves, rebuild_out = flatten(out)
     results = [tape.value_of(x) for x in out_leaves]
     program = tape.program
@@ -230,7 +395,7 @@ def record_once(f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     graded = []
     known = set(tape.leaves)
     for leaf in tape.graded:
-        gradient, leaf.grad = leaf.grad, None
+        gradient = leaf.grad
         if isinstance(gradient, Node) and leaf in known and leaf not in tape.written:
             program.results.append(tape.value_of(gradient))
             graded.append(leaf)
@@ -238,7 +403,7 @@ def record_once(f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     program.updates = [(numbers[leaf], value) for leaf, value in tape.written.items()]
     return Recording(
         program, tape.leaves, tape.numbers, tape.afterwards, graded, rebuild_out, results,
-        [x.requires_grad for x in tape.leaves], isinstance(out, Node) and not graded,
+        [x.requires_grad for x in tape.leaves], isinstance(out, Node) and not graded, tape.started,
     )  # fmt: skip
 
 
@@ -254,33 +419,88 @@ def argument_names(f: Function, args: Any, kwargs: Mapping[str, Any]) -> list[st
     return [*found, *(path for name, x in kwargs.items() for path in paths(x, name))]
 
 
-def refuse_random(first: Program, second: Program) -> None:
-    """Refuse a function that did not do the same twice."""
-    steps = [*zip(first.steps, second.steps, strict=False)]
-    for one, other in steps:
-        if getattr(one.function, "__name__", 0) != getattr(other.function, "__name__", 0):
-            refuse_changing(one)
-        for x, y in zip(one.inputs, other.inputs, strict=False):
-            if not same_constant(x, y):
-                refuse_changing(one)
-    if len(first.steps) != len(second.steps):
-        refuse_changing(
-            (first.steps if len(first.steps) > len(steps) else second.steps)[len(steps)]
+class Comparison:
+    """Two recordings of the same call, which have to be the same step by step."""
+
+    def __init__(self, first: Recording, second: Recording, f: Function) -> None:
+        self.first = first
+        self.second = second
+        self.place = place_of(f)
+        self._same: dict[Value, Value] = {}
+
+    def refuse_different(self) -> None:
+        """Refuse recordings that differ, with the line of the first step that does."""
+        one, other = self.first.program, self.second.program
+        self._pair(one.arguments, other.arguments)
+        self._pair(one.numbers, other.numbers)
+        if not self._are_same_leaves():
+            refuse_changing(self.place)
+        self._pair(one.leaves, other.leaves)
+        for x, y in zip(one.steps, other.steps, strict=False):
+            if name_of(x.function) != name_of(y.function) or not self._agree(
+                (x.inputs, x.params), (y.inputs, y.params)
+            ):
+                refuse_changing(x.line)
+            self._pair(x.outputs, y.outputs)
+        count = min(len(one.steps), len(other.steps))
+        for step in [*one.steps[count:], *other.steps[count:]]:
+            refuse_changing(step.line)
+        results = ([*x.results, *x.program.results, *x.program.updates] for x in
+                   (self.first, self.second))  # fmt: skip
+        if not self._agree(*results) or len(self.first.graded) != len(self.second.graded):
+            refuse_changing(f"what {self.place} gives")
+
+    def _pair(self, values: Any, others: Any) -> None:
+        self._same.update(zip(values, others, strict=False))
+
+    def _are_same_leaves(self) -> bool:
+        """Tell whether the leaves are the same, or were made alike in the recorded function."""
+        one, other = self.first.leaves, self.second.leaves
+        return len(one) == len(other) and all(
+            x is y or (x.made_at > self.first.started and same_elements(x._value, y._value))
+            for x, y in zip(one, other, strict=True)
         )
 
+    def _agree(self, x: Any, y: Any) -> bool:
+        """Tell whether inputs, parameters or results of the two are the same."""
+        if isinstance(x, Value) and isinstance(y, Value):
+            if x.array is None or y.array is None:
+                return self._same.get(x) is y
+            return same_elements(x.array, y.array)
+        if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
+            return same_elements(x, y)
+        if type(x) is not type(y):
+            return False
+        if isinstance(x, list | tuple):
+            return len(x) == len(y) and all(map(self._agree, x, y))
+        if isinstance(x, dict):
+            return x.keys() == y.keys() and all(self._agree(x[key], y[key]) for key in x)
+        return not isinstance(x, PLAIN) or repr(x) == repr(y)
 
-def same_constant(x: Any, y: Any) -> bool:
-    """Tell whether two inputs are the same number, or equal constants, or no constants."""
-    if isinstance(x, Value) and isinstance(y, Value):
-        if x.array is None or y.array is None:
-            return x.array is y.array
-        return np.array_equal(x.array, y.array, equal_nan=x.dtype.kind in "fc")
-    return type(x) is type(y) and repr(x) == repr(y)
+
+PLAIN = (bool, int, float, complex, str, bytes, np.generic, np.dtype, slice)
+"""Types whose text tells all."""
 
 
-def refuse_changing(step: Step) -> NoReturn:
-    """Refuse a step that was another one at the second recording."""
+def same_elements(x: Any, y: Any) -> bool:
+    """Tell whether two arrays are alike."""
+    return x.dtype == y.dtype and np.array_equal(x, y, equal_nan=x.dtype.kind in "fc")
+
+
+def name_of(function: Function) -> str:
+    """Name a function; one that is defined anew at every call keeps its name."""
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def place_of(f: Function) -> str:
+    """Name the line that a function is defined in."""
+    code = getattr(inspect.unwrap(f), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(f)
+
+
+def refuse_changing(place: str) -> NoReturn:
+    """Refuse what was another at the second recording."""
     raise CompileError(
-        f"compile: {step.line} did not do the same when it was recorded twice; random numbers, and "
+        f"compile: {place} did not do the same when it was recorded twice; random numbers, and "
         f"whatever else changes from call to call, have to be arguments of the compiled function"
     )

@@ -64,6 +64,9 @@ CONSTANT.update(
         np.unravel_index,
         # Sets
         np.isin,
+        # Memory
+        np.shares_memory,
+        np.may_share_memory,
         # Text, files and dates
         np.array_repr,
         np.array_str,
@@ -94,8 +97,6 @@ OF_SHAPES.update(
         np.can_cast,
         np.min_scalar_type,
         np.common_type,
-        np.shares_memory,
-        np.may_share_memory,
         np.iscomplexobj,
         np.isrealobj,
     }

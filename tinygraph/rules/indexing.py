@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from tinygraph import buffer
-from tinygraph.node import read
+from tinygraph.node import plain, read
 from tinygraph.op import Traced, composed, op
+from tinygraph.state import get_state
 
 Rule = tuple[Any, ...]
 
@@ -15,7 +16,7 @@ Rule = tuple[Any, ...]
 def names_elements_once(index: Any) -> bool:
     """Tell whether no element can be named twice: slices, whole numbers and masks only."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(not isinstance(part, np.ndarray) or part.dtype == bool for part in parts)
+    return all(not getattr(part, "shape", ()) or part.dtype == bool for part in parts)
 
 
 def _getitem(x: Any, *, index: Any) -> Any:
@@ -38,7 +39,7 @@ def _scatter(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
 
 @op(_scatter)
 def scatter(g: Any, out: Any, x: Any, *, index: Any, shape: tuple[int, ...]) -> Rule:
-    return (g[index],)
+    return (getitem(g, index=index),)
 
 
 def add_into(out: Any, index: Any, y: Any) -> None:
@@ -72,11 +73,11 @@ def _put(x: Any, y: Any, *, index: Any) -> Any:
 @op(_put)
 def put(g: Any, out: Any, x: Any, y: Any, *, index: Any) -> Rule:
     def for_values() -> Any:
-        read = g[index]
+        gradient = getitem(g, index=index)
         if not names_elements_once(index):
-            read = read * wrote_last(index, x.shape)
+            gradient = gradient * plain(wrote_last, (), {"index": index, "shape": x.shape})
         # NumPy lets values have more axes than the elements have, of length one.
-        return read.reshape((1,) * (y.ndim - read.ndim) + read.shape)
+        return gradient.reshape((1,) * (y.ndim - gradient.ndim) + gradient.shape)
 
     return lambda: put(g, 0, index=index), for_values
 
@@ -98,7 +99,7 @@ def _put_add(x: Any, y: Any, *, index: Any) -> Any:
 
 @op(_put_add)
 def put_add(g: Any, out: Any, x: Any, y: Any, *, index: Any) -> Rule:
-    return g, lambda: g[index]
+    return g, lambda: getitem(g, index=index)
 
 
 class At:
@@ -153,6 +154,9 @@ def static_part(part: Any) -> Any:
         bounds = (part.start, part.stop, part.step)
         return part if _plain.issuperset(map(type, bounds)) else slice(*map(static_bound, bounds))
     if isinstance(part, Traced):
+        if get_state().tape is not None:
+            # A step of the plan computes it.
+            return part
         part = np.asarray(read(part))
     elif isinstance(part, list | tuple | range):
         part = np.asarray(read(part))

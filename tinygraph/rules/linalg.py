@@ -21,12 +21,13 @@ import numpy as np
 from numpy.linalg._linalg import EighResult, EigResult, QRResult, SlogdetResult, SVDResult
 
 from tinygraph.bundle import Bundle
-from tinygraph.node import Node, read
+from tinygraph.node import Node, holds, plain, refuse_while_taped
 from tinygraph.op import CONSTANT, composed, op
 from tinygraph.rules import products
 from tinygraph.rules.parts import parts
 from tinygraph.rules.products import conj
 from tinygraph.rules.reduction import Axis, extremum, keep
+from tinygraph.state import get_state
 
 Rule = tuple[Any, ...]
 
@@ -66,15 +67,21 @@ def rounding_of(values: Any) -> Any:
 
 def is_zero(x: Any) -> Any:
     """Tell which eigenvalues or singular values are 0 to rounding."""
-    values = read(x)
+    return plain(_is_zero, (x,), {})
+
+
+def _is_zero(values: Any) -> Any:
     return np.abs(values) <= rounding_of(values)
 
 
 def inverse_gaps(x: Any) -> Any:
     """Give 1 / (x_j - x_i) for all i and j, 0 where x_i and x_j agree to rounding."""
-    values = read(x)
-    equal = np.abs(row(values) - column(values)) <= column(rounding_of(values))
+    equal = plain(_are_equal, (x,), {})
     return ~equal / (row(x) - column(x) + equal)
+
+
+def _are_equal(values: Any) -> Any:
+    return np.abs(row(values) - column(values)) <= column(rounding_of(values))
 
 
 def inverse_or_zero(x: Any) -> Any:
@@ -119,13 +126,20 @@ def det(g: Any, out: Any, a: Any) -> Rule:
 
 def cofactors(a: Any) -> Any:
     """Give the derivatives of det(a), also of singular matrices."""
-    values = read(a)
-    if np.all(np.linalg.slogdet(values).sign != 0):
+    if not holds(plain(_is_singular, (a,), {})) and get_state().tape is None:
         inverse = np.linalg.inv(a)
-        condition = np.linalg.matrix_norm(values) * np.linalg.matrix_norm(read(inverse))
+        condition = plain(_condition, (a, inverse), {})
         if not np.any(condition * root_of_precision(a.dtype) > 0.01):
             return column(column(np.linalg.det(a))) * inverse.mT
     return cofactors_near_singular(a)
+
+
+def _is_singular(a: Any) -> Any:
+    return np.any(np.linalg.slogdet(a).sign == 0)
+
+
+def _condition(a: Any, inverse: Any) -> Any:
+    return np.linalg.matrix_norm(a) * np.linalg.matrix_norm(inverse)
 
 
 def cofactors_near_singular(a: Any) -> Any:
@@ -137,10 +151,12 @@ def cofactors_near_singular(a: Any) -> Any:
     b = m + w z, and by the matrix determinant lemma det(m) = det(b) det(c) where c = 1 - z inv(b) w
     has as few rows as there are such.
     """
-    u, s, vh = np.linalg.svd(read(a))
-    largest = np.max(s, axis=-1, keepdims=True)
+    u, s, vh = parts(plain(_svd, (a,), {"full_matrices": True, "hermitian": False}))
+    largest = np.max(s, axis=-1, keepdims=True, initial=0)
     missing = s <= largest * root_of_precision(s.dtype)
-    count = max(1, int(np.max(np.sum(missing, axis=-1))))
+    # A plan serves any number of them.
+    is_known = not isinstance(missing, Node)
+    count = max(1, int(np.max(np.sum(missing, axis=-1)))) if is_known else s.shape[-1]
     scale = np.where(missing, largest + (largest == 0), s)
     p = adjoint(u) / column(scale)
     w = (np.eye(s.shape[-1], dtype=a.dtype) * row(missing))[..., -count:]
@@ -223,6 +239,9 @@ def least_squares(g: Any, out: Any, a: Any, b: Any, *, rcond: float | None = Non
 
 @composed(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Any, ...]:
+    for known in (a, b):
+        # The residuals have one shape or another, as the rank tells.
+        refuse_while_taped(known)
     x, residuals, rank, s = parts(least_squares(a, b, rcond=rcond))
     return x, residuals, rank[()], s
 
@@ -339,16 +358,21 @@ def eigen(g: Any, out: Any, a: Any) -> Rule:
     along = np.sum(g_v * v, axis=-2, keepdims=True)
     g_v = g_v - conj(v) * np.real(along)
     if v.dtype.kind == "c":
-        size = np.abs(read(v))
-        largest = np.arange(size.shape[-2])[:, None] == row(np.argmax(size, axis=-2))
+        first = plain(_number_of_largest, (v,), {})
+        largest = np.arange(v.shape[-2])[:, None] == row(first)
         component = np.sum(np.real(v) * largest, axis=-2, keepdims=True)
         g_v = g_v - 1j * np.imag(along) * largest / component
     inner = v.mT @ g_v * inverse_gaps(w) + on_diagonal(g_w)
     return (np.linalg.solve(v.mT, inner @ v.mT),)
 
 
+def _number_of_largest(v: Any) -> Any:
+    return np.argmax(np.abs(v), axis=-2)
+
+
 @composed(np.linalg.eig)
 def eig(a: Any) -> EigResult:
+    refuse_real_while_taped(a)
     return EigResult(*parts(eigen(a)))
 
 
@@ -361,7 +385,7 @@ def eigenvalues(g: Any, out: Any, a: Any) -> Rule:
     """Differentiate where there is a basis of eigenvectors; np.linalg.solve refuses elsewhere."""
     w, v = np.linalg.eig(a)
     # The order of eigenvalues may be another than with eigenvectors.
-    v = v @ nearest(read(w), read(out))
+    v = v @ plain(nearest, (w, out), {})
     return (np.linalg.solve(v.mT, on_diagonal(g) @ v.mT),)
 
 
@@ -378,7 +402,14 @@ def nearest(x: Any, y: Any) -> Any:
 
 @composed(np.linalg.eigvals)
 def eigvals(a: Any) -> Any:
+    refuse_real_while_taped(a)
     return eigenvalues(a)
+
+
+def refuse_real_while_taped(a: Any) -> None:
+    """Refuse a real matrix to a plan, since its eigenvalues are real or complex as they come."""
+    if a.dtype.kind != "c":
+        refuse_while_taped(a)
 
 
 def _svd(a: Any, *, full_matrices: bool, hermitian: bool) -> Bundle:
@@ -395,7 +426,7 @@ def singular_vectors(g: Any, out: Any, a: Any, *, full_matrices: bool, hermitian
     u, s, vh = out
     g_u, g_s, g_vh = g
     if hermitian:
-        sign = np.sign(np.real(np.sum(read(u) * read(vh).mT, axis=-2)))
+        sign = plain(_signs, (u, vh), {})
         g_v = g_u + adjoint(g_vh) * row(sign)
         return (pull_eigh(g_s * sign, g_v, s * sign, u),)
     u, g_u = determined(u, g_u, s.shape[-1])
@@ -415,6 +446,10 @@ def singular_vectors(g: Any, out: Any, a: Any, *, full_matrices: bool, hermitian
     if v.shape[-2] > s.shape[-1]:
         gradient = gradient + conj(u) * inverse @ (g_v - conj(v) @ of_v).mT
     return (gradient,)
+
+
+def _signs(u: Any, vh: Any) -> Any:
+    return np.sign(np.real(np.sum(u * vh.mT, axis=-2)))
 
 
 def determined(u: Any, g: Any, count: int) -> tuple[Any, Any]:
@@ -509,6 +544,10 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     return np.expand_dims(result, axes) if keepdims else result
 
 
+def _are_singular(a: Any) -> Any:
+    return np.linalg.slogdet(a).sign == 0
+
+
 @composed(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """Give condition numbers, infinite and with gradient 0 where a matrix is singular."""
@@ -522,7 +561,7 @@ def cond(x: Any, p: Any = None) -> Any:
         return np.where(under == 0, np.inf, over / (under + (under == 0)))
     # NumPy, too, computes the inverse in double precision, and rounds at the end.
     wide = x.astype(np.result_type(x.dtype, float))
-    singular = np.linalg.slogdet(read(wide)).sign == 0
+    singular = plain(_are_singular, (wide,), {})
     regular = np.where(singular[..., None, None], np.eye(x.shape[-1]), wide)
     product = np.linalg.norm(x, p, (-2, -1)) * np.linalg.norm(np.linalg.inv(regular), p, (-2, -1))
     dtype = np.linalg.cond(np.eye(1, dtype=x.dtype), p).dtype

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygraph.node import read
 from tinygraph.op import Traced, composed, op
-from tinygraph.rules.indexing import put_add, scatter
+from tinygraph.rules.indexing import getitem, put_add, scatter, static_index
 
 Rule = tuple[Any, ...]
 
@@ -84,7 +84,7 @@ def in_one_period(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]
     period = abs(period)
     x, xp = x % period, xp % period
     order = np.argsort(xp)
-    xp, fp = xp[order], fp[order]
+    xp, fp = (getitem(z, index=static_index(order)) for z in (xp, fp))
     xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
     return x, xp, np.concatenate([fp[-1:], fp, fp[:1]])
 
@@ -100,10 +100,10 @@ def interpolate(g: Any, out: Any, x: Any, xp: Any, fp: Any, left: Any, right: An
     j = np.minimum(i + 1, last)
     below, above = x < xp[0], x > xp[-1]
     inside = (x >= xp[0]) & (x <= xp[-1])
-    width = xp[j] - xp[i]
+    width = getitem(xp, index=j) - getitem(xp, index=i)
     width = width + (width == 0)
-    part = inside * (x - xp[i]) / width
-    slope = inside * (fp[j] - fp[i]) / width
+    part = inside * (x - getitem(xp, index=i)) / width
+    slope = inside * (getitem(fp, index=j) - getitem(fp, index=i)) / width
 
     def share(g: Any) -> Any:
         left_share = scatter(g * (inside - part), index=i, shape=xp.shape)

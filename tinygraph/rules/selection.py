@@ -103,8 +103,8 @@ def where(condition: Any, *branches: Any) -> Any:
 
 @composed(np.select)
 def select_first(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
-    conditions, choices = read(list(condlist)), list(choicelist)
-    like = np.select(conditions, values_of(choices), values_of(default))
+    conditions, choices = list(condlist), list(choicelist)
+    like = np.select(values_of(conditions), values_of(choices), values_of(default))
     out = as_dtype(default, like.dtype)
     for condition, choice in reversed([*zip(conditions, choices, strict=True)]):
         out = np.where(condition, choice, out)

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.node import plain
 from tinygraph.op import composed, op
+from tinygraph.rules.indexing import getitem
 
 Rule = tuple[Any, ...]
 
@@ -21,6 +23,10 @@ def from_lines(x: Any, shape: tuple[int, ...], axis: int | None) -> Any:
 
 def ranks(x: Any) -> Any:
     """Tell to which place each element of the last axis goes; those that tie keep their order."""
+    return plain(_ranks, (x,), {})
+
+
+def _ranks(x: Any) -> Any:
     order = np.argsort(x, axis=-1, kind="stable")
     places = np.empty_like(order)
     np.put_along_axis(places, order, np.arange(x.shape[-1]), axis=-1)
@@ -29,7 +35,7 @@ def ranks(x: Any) -> Any:
 
 def take(x: Any, places: Any) -> Any:
     """Take elements along the last axis, as np.take_along_axis does."""
-    return x[(*np.indices((*places.shape[:-1], 1), sparse=True)[:-1], places)]
+    return getitem(x, index=(*np.indices((*places.shape[:-1], 1), sparse=True)[:-1], places))
 
 
 @op(np.sort)

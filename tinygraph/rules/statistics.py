@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygraph.node import read
+from tinygraph.node import Node, holds, plain
 from tinygraph.op import Op, composed, op
 from tinygraph.rules.cumulative import as_operand
+from tinygraph.rules.indexing import getitem
 from tinygraph.rules.reduction import Axis, keep, share, to_rows, where_known
 from tinygraph.signature import refuse_out
 
@@ -36,7 +37,7 @@ def average(
         is_whole = a.dtype.kind in "iub"
         dtype = np.result_type(a.dtype, weights.dtype, *["f8"] * is_whole)
         total = np.sum(weights, axis=axis, dtype=dtype, keepdims=keepdims)
-        if np.any(total == 0.0):
+        if holds(np.any(total == 0.0)):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
         product = in_dtype(a, dtype) * in_dtype(weights, dtype)
         mean = np.sum(product, axis=axis, keepdims=keepdims) / total
@@ -89,9 +90,11 @@ def in_order(
         return gradient
     axis = None if axis is None else normalize_axis_tuple(axis, x.ndim)
     where = where_known(x, True) if passes_by_nan else True
-    rows = np.sort(to_rows(read(x), axis))
-    counts = np.sum(~(passes_by_nan & np.isnan(rows)), axis=-1)
-    for index, number, weight in neighbours(counts, places_of):
+    rows = plain(np.sort, (to_rows(x, axis),), {})
+    counts = np.full(rows.shape[:-1], rows.shape[-1])
+    if passes_by_nan:
+        counts = np.sum(~np.isnan(rows), axis=-1)
+    for index, number, weight in neighbours(counts, rows.shape[-1], places_of):
         number = np.minimum(number, rows.shape[-1] - 1)
         value = np.take_along_axis(rows, number[..., None], axis=-1)
         if not passes_by_nan:
@@ -102,16 +105,25 @@ def in_order(
 
 
 def neighbours(
-    counts: Any, places_of: Callable[[int], Any]
+    counts: Any, most: int, places_of: Callable[[int], Any]
 ) -> Iterator[tuple[tuple[int, ...], Any, Any]]:
-    """Give, by the index of a place, numbers and weights of neighbours, for each of the rows."""
-    different, which = np.unique(counts, return_inverse=True)
+    """Give, by the index of a place, numbers and weights of neighbours, for each of the rows.
+
+    A row has as many elements as `counts` says, and at most `most`.
+    """
+    different: Any
+    which: Any
+    if isinstance(counts, Node):
+        # A plan serves all.
+        different, which = np.arange(most + 1), counts
+    else:
+        different, which = np.unique(counts, return_inverse=True)
     places = np.stack([np.asarray(places_of(max(n, 1))) for n in different.tolist()])
-    places = places[which.reshape(counts.shape)]
+    places = getitem(places, index=which.reshape(counts.shape))
     first = np.floor(places)
     for number, weight in ((first, first + 1 - places), (first + 1, places - first)):
         for index in np.ndindex(places.shape[counts.ndim :]):
-            if np.any(weight[(..., *index)]):
+            if not holds(np.all(weight[(..., *index)] == 0)):
                 yield index, number[(..., *index)].astype(int), weight[(..., *index)]
 
 
@@ -241,7 +253,7 @@ def cov(
         aweights = as_sample_weights("aweights", aweights, x.shape[1])
     if fweights is not None:
         fweights = as_sample_weights("fweights", fweights, x.shape[1])
-        if np.any(fweights != np.around(fweights)):
+        if holds(np.any(fweights != np.around(fweights))):
             raise TypeError("np.cov: fweights must be integer")
     weights = (
         fweights if aweights is None else aweights if fweights is None else fweights * aweights
@@ -249,9 +261,9 @@ def cov(
     mean, totals = np.average(x, axis=1, weights=weights, returned=True)
     total = x.shape[1] if weights is None else totals[0]
     fact = total - (ddof if aweights is None else ddof * np.sum(weights * aweights) / total)
-    if fact <= 0:
+    if holds(fact <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=4)
-        fact = 0.0
+    fact = np.maximum(fact, 0.0)
     away = in_dtype(x - mean[:, None], x.dtype)
     columns = (away if weights is None else away * weights).T
     product = np.dot(away, np.conjugate(columns) if columns.dtype.kind == "c" else columns)
@@ -273,7 +285,7 @@ def as_sample_weights(name: str, weights: Any, count: int) -> Any:
     weights = as_operand(weights)
     if weights.shape != (count,):
         raise RuntimeError(f"np.cov: expected {name} of shape {(count,)}, got {weights.shape}")
-    if np.any(weights < 0):
+    if holds(np.any(weights < 0)):
         raise ValueError(f"np.cov: {name} cannot be negative")
     return in_dtype(weights, np.float64)
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tinygraph import rules
-from tinygraph.node import Node, call, read, values_of
+from tinygraph.node import Node, call, plain, read, values_of
 from tinygraph.op import CONSTANT, OPS, op
 from tinygraph.rules.cumulative import running_extremum, running_max, running_min
 from tinygraph.rules.indexing import scatter
@@ -38,7 +38,7 @@ def call_with_keywords(
     where = own.get("where", True)
     if where is True:
         return call(ufunc, inputs, rest)
-    where = np.asarray(read(where), bool)
+    where = plain(np.logical_and, (where, True), {})
     point = smooth_point(ufunc)
     out = call(ufunc, tuple(np.where(where, x, x.dtype.type(point)) for x in inputs), rest)
     if isinstance(out, tuple):

@@ -1,0 +1,1 @@
+"""Tests of pictures, and what reads the DOT text of one."""

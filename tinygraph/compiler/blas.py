@@ -1,0 +1,83 @@
+"""Steps of weights by BLAS alone: w <- beta * w - alpha * a @ b in one call of SciPy's gemm."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from tinygraph.buffer import Array, is_shared
+from tinygraph.compiler.memory import sources
+from tinygraph.compiler.passes import Graph, drop_unused, scale_of
+from tinygraph.compiler.program import Accumulation, Program, Step, Value
+from tinygraph.node import Node
+
+
+def accumulate_products(program: Program) -> Program:
+    """Leave updates of weights by products of matrices to BLAS, once all else is computed."""
+    graph = Graph(program)
+    seen_by = sources(program)
+    updates, accumulations = [], []
+    for number, value in program.updates:
+        found = accumulation(graph, program.leaves[number], number, value)
+        # A weight has its new value before the next product is taken.
+        if found is None or reads_leaves(program, seen_by, found):
+            updates.append((number, value))
+        else:
+            accumulations.append(found)
+    program.updates, program.accumulations = updates, accumulations
+    return drop_unused(program)
+
+
+def reads_leaves(program: Program, seen_by: Any, found: Accumulation) -> bool:
+    """Tell whether the factors look at values of Nodes."""
+    seen = {source for x in (found.a, found.b) for source in seen_by.get(x, (x,))}
+    return not seen.isdisjoint(program.leaves)
+
+
+def accumulation(graph: Graph, w: Value, number: int, value: Value) -> Accumulation | None:
+    """Give what BLAS is to do for the new value of `w`, None where it cannot."""
+    step = maker_of(graph, value)
+    if step is None or step.function is not np.subtract or w.dtype.char not in "fd":
+        return None
+    kept, beta = scaled(graph, step.inputs[0])
+    product, alpha = scaled(graph, step.inputs[1])
+    maker = graph.maker_of_alone(product)
+    if kept is not w or maker is None or maker.function is not np.dot or len(w.shape) != 2:
+        return None
+    a, b = maker.inputs
+    return Accumulation(number, a, b, alpha, beta) if is_matrix(a) and is_matrix(b) else None
+
+
+def maker_of(graph: Graph, value: Value) -> Step | None:
+    """Give the step that makes the new value of a leaf, which nobody else reads."""
+    made = graph.makers.get(value)
+    return made[1] if made and not graph.uses[value] and not made[1].params else None
+
+
+def scaled(graph: Graph, x: Any) -> tuple[Any, Any]:
+    """Give the value that `x` is times a number, and the number."""
+    maker = graph.maker_of_alone(x)
+    return (maker and scale_of(maker)) or (x, 1.0)
+
+
+def is_matrix(x: Any) -> bool:
+    """Tell whether `x` is a matrix."""
+    return isinstance(x, Value) and len(x.shape) == 2
+
+
+def own_array(leaf: Node) -> Array:
+    """Give the value of a leaf to be written over: a copy where somebody else may look at it."""
+    value: Array = leaf._value
+    alone = value.flags.owndata and value.flags.carray and not is_shared(value, holders=2)
+    return value if alone else np.array(value, order="C")
+
+
+def require_scipy() -> None:
+    """Refuse to go on without SciPy."""
+    if find_spec("scipy") is None:
+        raise ImportError(
+            "compile(backend='blas') calls BLAS through SciPy, which is not installed; install "
+            "it with `pip install tinygraph[scipy]`, or leave the backend to NumPy"
+        )
