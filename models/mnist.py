@@ -6,7 +6,8 @@ import argparse
 import math
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from models.activation import KNOWN
 from models.load import load_data
 from models.losses import LOSSES
 from models.network import NeuralNetwork
+from models.report import Report
 from models.training import OPTIMIZERS
 
 
@@ -37,16 +39,28 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--loss", choices=LOSSES, default="cross_entropy", help="what to minimise")
     parse.add_argument("--optimizer", choices=OPTIMIZERS, default="adam", help="how to minimise it")
     parse.add_argument(
-        "--learning-rate", type=positive_number, default=0.005, help="the first step's"
+        "--learning-rate",
+        type=positive_number,
+        default=0.005,
+        help="learning rate of the first step",
     )
     parse.add_argument(
-        "--schedule", choices=("constant", "cosine"), default="cosine", help="of the learning rate"
+        "--schedule",
+        choices=("constant", "cosine"),
+        default="cosine",
+        help="how the learning rate goes on from there",
     )
-    parse.add_argument("--epochs", type=whole_number, default=15, help="passes over the data")
-    parse.add_argument("--batch-size", type=whole_number, default=32, help="samples a step")
+    parse.add_argument(
+        "--epochs", type=whole_number, default=15, help="passes over the training data"
+    )
+    parse.add_argument("--batch-size", type=whole_number, default=32, help="samples in a step")
     parse.add_argument("--regular", type=float, default=0.0, help="weight of the L2 term")
-    parse.add_argument("--seed", type=int, default=0, help="of the first weights and the shuffling")
-    parse.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="numbers")
+    parse.add_argument(
+        "--seed", type=int, default=0, help="seed of the first weights and the shuffling"
+    )
+    parse.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="type of numbers"
+    )
     parse.add_argument(
         "--data",
         default=argparse.SUPPRESS,
@@ -54,6 +68,12 @@ def parser() -> argparse.ArgumentParser:
         "$TINYGRAPH_DATA, the working directory, a cache, a download, else the digits",
     )
     parse.add_argument("--save", default="mnist.safetensors", help="the file for the weights")
+    parse.add_argument(
+        "--report",
+        metavar="PAGE",
+        default=argparse.SUPPRESS,
+        help="a page (HTML) on the training, to be opened in a browser while it goes on or later",
+    )
     parse.add_argument(
         "--checkpoint-every",
         type=whole_number,
@@ -106,7 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> float:
         expected = [training.x.shape[1], training.classes]
         if [options.layers[0], options.layers[-1]] != expected:
             parse.error("--layers: expected {} pixels first, {} classes last".format(*expected))
-        history = train(network, training, validation, options)
+        with report_on(network, training, validation, options) as callbacks:
+            history = train(network, training, validation, options, callbacks)
     except (ValueError, OSError) as error:
         parse.error(str(error))
     except FloatingPointError as error:
@@ -120,7 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> float:
     return accuracy
 
 
-def train(network: NeuralNetwork, training: Any, validation: Any, options: Any) -> Any:
+def train(
+    network: NeuralNetwork, training: Any, validation: Any, options: Any, callbacks: Sequence[Any]
+) -> Any:
     """Train as the options say, and give the history."""
     return network.train(
         training,
@@ -132,11 +155,53 @@ def train(network: NeuralNetwork, training: Any, validation: Any, options: Any) 
         save=options.save,
         optimizer=options.optimizer,
         loss=options.loss,
+        callbacks=callbacks,
         checkpoint_every=options.checkpoint_every,
         resume=options.resume,
         progress=not options.no_progress,
         compile=not options.no_compile,
     )
+
+
+@contextmanager
+def report_on(network: Any, training: Any, validation: Any, options: Any) -> Iterator[list[Any]]:
+    """Give the callbacks that write the report, where one is asked for."""
+    if "report" not in options:
+        yield []
+        return
+    report = Report(
+        options.report,
+        network,
+        training,
+        validation,
+        epochs=options.epochs,
+        loss=options.loss,
+        regular=options.regular,
+        settings=settings(options),
+        resume=options.resume,
+    )
+    with report:
+        yield [report]
+    print(f"wrote {options.report}")
+
+
+def settings(options: Any) -> dict[str, Any]:
+    """Give what decides how a training goes, by names to be shown."""
+    *hidden, last = options.activations
+    if len(set(hidden)) == 1:
+        hidden = hidden[:1]
+    return {
+        "layers": "-".join(map(str, options.layers)),
+        "activations": ", ".join([*hidden, last]),
+        "loss": options.loss,
+        "optimizer": options.optimizer,
+        "learning rate": options.learning_rate,
+        "schedule": options.schedule,
+        "batch size": options.batch_size,
+        "regular": options.regular,
+        "seed": options.seed,
+        "dtype": options.dtype,
+    }
 
 
 def schedule(options: Any, samples: int) -> Any:

@@ -116,11 +116,13 @@ class Settings:
         return Path(f"{os.fspath(self.save)}.checkpoint")
 
 
-def check_writable(path: Path) -> None:
-    """Refuse a place for the weights before a long training rather than after it."""
+def check_writable(path: Path, option: str = "save") -> None:
+    """Refuse a place for a file before a long training rather than after it."""
     folder = path.resolve().parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ValueError(f"save: {path} cannot be written; expected a file in a writable folder")
+        raise ValueError(
+            f"{option}: {path} cannot be written; expected a file in a writable folder"
+        )
 
 
 def train(network: Any, data: Any, settings: Settings) -> History:

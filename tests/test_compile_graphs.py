@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import tinygraph as tg
 from tests.test_compile import RUN_SAVED, Model, assert_same
 from tinygraph.compiler.compiled import build
+from tinygraph.compiler.memory import lay_out
 from tinygraph.testing import graphs
 from tinygraph.testing.graphs import Graph
 from tinygraph.tree import flatten
@@ -181,6 +182,23 @@ def test_no_step_of_training_reads_what_none_has_written(simplify: bool) -> None
     expected = plan.preview([model.x, model.y])
     found = plan.preview([model.x, model.y], with_garbage(plan))
     assert_same([*found[0], *found[1]], [*expected[0], *expected[1]], exact=True)
+
+
+def test_products_are_not_written_over_their_factors() -> None:
+    def f(x: Any) -> Any:
+        h = np.tanh(x)
+        return np.tanh(np.sin(h @ h) @ h)
+
+    compiled = tg.compile(f)
+    x = np.linspace(-1, 1, 9).reshape(3, 3)
+    np.testing.assert_allclose(compiled(x), f(x), rtol=1e-13)
+    program = compiled._latest.program
+    layout = lay_out(program)
+    products = [step for step in program.steps if step.function is np.dot]
+    assert len(products) == 2
+    for step in products:
+        taken = [layout.buffer.get(factor) for factor in step.values]
+        assert layout.buffer[step.outputs[0]] not in taken
 
 
 SAVED: dict[str, Callable[..., Any]] = {

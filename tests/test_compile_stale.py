@@ -476,6 +476,21 @@ def test_random_numbers_are_refused_wherever_they_go(name: str) -> None:
     assert_refuses(RANDOM[name], A, match=r"test_compile_stale\.py:\d+.* did not do the same")
 
 
+def test_inputs_that_take_turns_are_refused() -> None:
+    turns = [0]
+
+    def f(x: Any, y: Any) -> Any:
+        turns[0] += 1
+        return (x, y)[turns[0] % 2] * 1.0
+
+    def g(x: Any, y: Any) -> Any:
+        turns[0] += 1
+        return (x, y)[turns[0] % 2]
+
+    assert_refuses(f, A, B, match=r"test_compile_stale\.py:\d+ did not do the same")
+    assert_refuses(g, A, B, match=r"what .*test_compile_stale\.py:\d+ gives did not do the same")
+
+
 def test_random_numbers_that_are_the_same_each_time_are_not() -> None:
     def f(x: Any) -> Any:
         return x * np.random.default_rng(0).random(3)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tinygraph as tg
 from tests.test_compile import Model
 from tinygraph.compiler import passes
-from tinygraph.compiler.program import Program, Value, map_params
+from tinygraph.compiler.program import Program, Step, Value, map_params
 from tinygraph.compiler.tape import Recording, record_call
 from tinygraph.op import OPS
 from tinygraph.testing import graphs
@@ -147,6 +147,20 @@ def test_constants_are_folded() -> None:
     passes.fold_constants(program)
     assert program.steps == []
     np.testing.assert_array_equal(program.results[0].array, [[0, 3, 3], [0, 3, 3]])
+
+
+def test_constants_are_joined_and_taken_by_constant_indices() -> None:
+    ones, place = (Value(x.shape, x.dtype, array=x) for x in (np.ones(2), np.array([1, 0, 0])))
+    joined, taken = Value((4,), ones.dtype), Value((3,), ones.dtype)
+    program = Program(results=[joined, taken])
+    program.steps = [
+        Step(np.concatenate, (ones, ones), {"axis": 0}, (joined,)),
+        Step(np.take, (joined,), {"indices": place}, (taken,)),
+    ]
+    passes.fold_constants(program)
+    assert program.steps == []
+    np.testing.assert_array_equal(joined.array, np.ones(4))
+    np.testing.assert_array_equal(taken.array, np.ones(3))
 
 
 def test_leaves_are_no_constants() -> None:

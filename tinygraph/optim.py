@@ -205,7 +205,9 @@ class Optimizer:
 
     def _move(self, parameter: Parameter, gradient: Array, numbers: tuple[float, ...]) -> None:
         node, value = parameter.node, parameter.node._value
-        state = parameter.state and {name: x._value for name, x in parameter.state.items()}
+        state: dict[str, Any] = {}
+        if parameter.state:
+            state = {name: x._value for name, x in parameter.state.items()}
         is_complex = value.dtype.kind == "c"
         if is_complex:
             # The gradient is df/da - i df/db at a + ib: the conjugate of the steepest ascent.

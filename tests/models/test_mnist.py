@@ -156,7 +156,8 @@ def test_errors_of_the_command_are_no_tracebacks():
 
 
 def test_without_a_layout_engine_the_graph_is_written_as_text(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(import_module("tinygraph.render"), "find_layout_engine", lambda: None)
+    layout = import_module("tinygraph.pictures.layout")
+    monkeypatch.setattr(layout, "find_layout_engine", lambda: None)
     options = "--data digits --epochs 1 --layers 784,4,10 --activations tanh,identity"
     mnist.main([*options.split(), "--no-progress"])
     assert "digraph" in (tmp_path / "mnist-loss.dot").read_text()

@@ -64,6 +64,7 @@ class Plan:
         # As arrays without axes: ufuncs take half as long to look at them as at numbers.
         pairs = zip(self.program.numbers, recording.numbers, strict=True)
         self.numbers = [(np.empty((), x.dtype), compute) for x, compute in pairs]
+        self.number_arrays = [array for array, _ in self.numbers]
         self.updated = [recording.leaves[number] for number, _ in self.program.updates]
         self.spares = [np.empty_like(leaf._value) for leaf in self.updated]
         self.accumulated = [recording.leaves[last.leaf] for last in self.program.accumulations]
@@ -88,9 +89,8 @@ class Plan:
         """Run the function; new values of leaves are written into `targets`."""
         for array, compute in self.numbers:
             array[()] = compute()
-        numbers = (array for array, _ in self.numbers)
         values = map(_values_of, self.leaves)
-        return self.quietly(run or self.run, *arrays, *values, *numbers, *targets)
+        return self.quietly(run or self.run, *arrays, *values, *self.number_arrays, *targets)
 
     def targets(self) -> list[Any]:
         """Give arrays for the new values of leaves: those of the values before the last."""
@@ -110,13 +110,19 @@ class Plan:
         return results, targets
 
     def __call__(self, arrays: Sequence[Any], accept: Function | None) -> Any:
-        targets = self.targets()
+        targets = self.targets() if self.changed else []
         results = self.compute(arrays, targets)
         last_calls: tuple[Function, ...] = ()
         if self.accumulated:
             results, last_calls = results
         if accept is not None:
             accept(self.recording.hand_back(results))
+        if self.changed:
+            self.change(last_calls, targets)
+        return self.recording.hand_back(results)
+
+    def change(self, last_calls: tuple[Function, ...], targets: list[Any]) -> None:
+        """Give the leaves their new values."""
         before = list(map(_values_of, self.updated))
         now = next_stamp()
         for leaf in self.changed:
@@ -126,7 +132,6 @@ class Plan:
         self.spares = before
         for advance in self.recording.afterwards:
             advance()
-        return self.recording.hand_back(results)
 
 
 def run_quietly(run: Function, *args: Any) -> Any:

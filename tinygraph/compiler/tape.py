@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import pickle
 import random
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ import numpy as np
 from tinygraph import buffer
 from tinygraph.bundle import Bundle
 from tinygraph.compiler.program import Program, Step, Value, map_params
+from tinygraph.debugging import user_line
 from tinygraph.node import Node, next_stamp, record, values_of
 from tinygraph.op import Function, Op, describe, is_dispatched
 from tinygraph.rules.parts import part
@@ -254,17 +254,6 @@ def is_like(x: Any, y: Any) -> bool:
     with np.errstate(all="ignore"):
         room = 0.01 * np.max(np.abs(y), initial=0, where=np.isfinite(y))
         return np.allclose(x, y, rtol=0.01, atol=room, equal_nan=True)
-
-
-def user_line() -> str:
-    """Name the line outside of tinygraph and NumPy that is being run."""
-    frame: Any = sys._getframe(1)
-    while frame.f_back is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("tinygraph", "numpy", "contextlib"):
-            break
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 @dataclass(slots=True)

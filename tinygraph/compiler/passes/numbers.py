@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygraph.compiler.passes.scales import scale_of
 from tinygraph.compiler.program import Program, Step, Value, map_params
+from tinygraph.op import OPS
 
 
 def fold_constants(program: Program) -> Program:
@@ -15,7 +16,9 @@ def fold_constants(program: Program) -> Program:
     steps = []
     for step in program.steps:
         if all(x.array is not None for x in step.values):
-            arrays = map(array_of, step.inputs)
+            arrays = [*map(array_of, step.inputs)]
+            if step.function in OPS and OPS[step.function].signature.takes_sequence:
+                arrays = [arrays]
             with np.errstate(all="ignore"):
                 result = step.function(*arrays, **map_params(array_of, step.params))
             parts = result.parts if step.joint else [result]

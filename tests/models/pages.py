@@ -1,0 +1,89 @@
+"""What tests of pages share: a parser that checks, a real browser, a hostile name."""
+
+import shutil
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+HOSTILE = "</script><script>alert(1)</script><b x='\"&amp;"
+VOID = {"meta", "img", "br"}
+MOST_BYTES = 1_500_000
+
+
+class Parsed(HTMLParser):
+    """A page's elements and text; every element has to be closed, and nothing is fetched."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.open, self.texts = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        for _, attributes in self.elements:
+            assert all(
+                attributes[name].startswith("data:image/png;base64,")
+                for name in ("src", "href")
+                if name in attributes
+            )
+            assert not any(name.startswith("on") for name in attributes)
+        scripts = [attributes for tag, attributes in self.elements if tag == "script"]
+        assert scripts == [{"type": "application/json", "id": "runs"}]
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.texts.append((self.open[-1], data))
+
+    @property
+    def text(self):
+        return " ".join("".join(data for _, data in self.texts).split())
+
+    def of(self, tag, kind=None):
+        return [
+            attributes
+            for found, attributes in self.elements
+            if found == tag and (kind is None or kind in attributes.get("class", "").split())
+        ]
+
+    @property
+    def is_live(self):
+        return any(meta.get("http-equiv") == "refresh" for meta in self.of("meta"))
+
+
+def parsed(path):
+    content = Path(path).read_bytes()
+    assert len(content) < MOST_BYTES
+    return Parsed(content.decode())
+
+
+@contextmanager
+def browser_with(folder):
+    """Start a headless Chromium that keeps its profile in a folder; skip where there is none."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if not all(programs):
+        pytest.skip("no chromium and chromedriver here")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking"):
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={folder}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=programs[1])
+    browser = webdriver.Chrome(options=options, service=service)
+    try:
+        yield browser
+    finally:
+        browser.quit()
