@@ -25,6 +25,7 @@ from tinygraph.tree import ravel_tree
 if TYPE_CHECKING:
     from tinygraph.compiler.compiled import compile
     from tinygraph.compiler.tape import CompileError
+    from tinygraph.explorer.page import explore
     from tinygraph.io import load, save
     from tinygraph.pictures.render import render
     from tinygraph.testing import check_op as check_op
@@ -33,6 +34,7 @@ LATE = {
     "CompileError": "compiler.tape",
     "check_op": "testing",
     "compile": "compiler.compiled",
+    "explore": "explorer.page",
     "load": "io",
     "render": "pictures.render",
     "save": "io",
@@ -47,6 +49,7 @@ __all__ = [
     "compile",
     "debug",
     "elementwise_grad",
+    "explore",
     "grad",
     "gradcheck",
     "hessian",
