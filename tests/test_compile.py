@@ -495,3 +495,21 @@ def test_a_function_without_source_cannot_be_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(f(np.array([2.0, 1.0])), [8.0, 1.0])
     with pytest.raises(ValueError, match="cannot be written to a file; define it with def"):
         f.save(tmp_path / "f.py")
+
+
+def test_methods_are_compiled_an_instance_at_a_time() -> None:
+    class Layer:
+        def __init__(self, factor: float) -> None:
+            self.w = tg.Node(np.full(2, factor))
+
+        @tg.compile
+        def __call__(self, x: Any) -> Any:
+            return np.sum(self.w * x)
+
+    one, two = Layer(1.0), Layer(2.0)
+    for _ in range(2):
+        assert one(np.array([1.0, 2.0])) == 3
+        assert two(np.array([1.0, 2.0])) == 6
+    two.w.value = [3.0, 3.0]
+    assert two(np.array([1.0, 2.0])) == 9
+    assert isinstance(Layer.__call__.source, str)

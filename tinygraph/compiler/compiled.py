@@ -12,6 +12,7 @@ from functools import update_wrapper
 from itertools import chain, count, repeat
 from operator import attrgetter, call
 from threading import RLock
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,10 @@ class Compiled:
             if self.check:
                 return self._checked(plan, arrays, args, kwargs)
             return plan(arrays, self.accept)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Give the method of an instance, which is part of what is recorded."""
+        return self if instance is None else MethodType(self, instance)
 
     def _plan(self, args: Any, kwargs: Mapping[str, Any]) -> Plan:
         """Give the plan for such arguments, a new one where there is none."""
