@@ -1,5 +1,6 @@
 """Pictures are laid out by the engine that there is."""
 
+import shutil
 import sysconfig
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygraph as tg
-from tests.pictures.reading import graphs, read, svg_texts, two_layers
+from tests.pictures.reading import blocks, graphs, read, svg_texts, two_layers
 from tinygraph import render
 from tinygraph.pictures.layout import find_layout_engine
 from tinygraph.pictures.render import to_svg
@@ -112,3 +113,31 @@ def test_a_dot_that_the_user_chose_is_kept(no_dot: Path, monkeypatch: pytest.Mon
     chosen.chmod(0o755)
     monkeypatch.setattr(dot_command, "DOT_BINARY", chosen)
     assert render(two_layers()).pipe() == b"chosen\n"
+
+
+@pytest.mark.parametrize("engine", ["dot", "graphviz-pure"])
+def test_both_engines_lay_out_all_kinds_of_pictures(
+    engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if engine == "dot":
+        if shutil.which("dot") is None:
+            pytest.skip("Graphviz is not installed")
+    else:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    compiled = tg.compile(lambda x: np.sum(np.tanh(x) * 2.0))
+    compiled(np.ones(3))
+    pictures = [
+        render(two_layers(), backward=True, show=("values", "gradients", "bytes")),
+        render(two_layers(np.tanh), before=two_layers(), theme="dark"),
+        render(blocks(12), nonfinite=True),
+        render(compiled),
+    ]
+    for picture in pictures:
+        svg = picture.pipe(encoding="utf-8")
+        assert len(svg_texts(svg, "node")) == len(read(picture).labels)
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's dot")
+def test_dot_writes_pdf(tmp_path: Path) -> None:
+    path = render(two_layers()).render(tmp_path / "picture", format="pdf", cleanup=True)
+    assert Path(path).read_bytes().startswith(b"%PDF")

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 
 import tinygraph as tg
-from tests.pictures.reading import Drawn, blocks, chain, graphs, nodes_below, read, two_layers
+from tests.pictures.reading import (
+    Drawn,
+    blocks,
+    chain,
+    constants_of,
+    graphs,
+    nodes_below,
+    read,
+    two_layers,
+)
 from tinygraph.pictures.chain import gradients_below
 from tinygraph.pictures.style import LIGHT
 
@@ -105,9 +114,8 @@ def test_the_first_infinity_is_seen_in_a_long_graph() -> None:
     x = tg.Node(1.0, name="x")
     with np.errstate(all="ignore"):
         for number in range(3000):
-            x = np.log(x * 0.0) if number == 1234 else np.exp(-x)
+            x = np.log(x * 0.0) if number == 1234 else x * 0.5
             x.name = "here" if number == 1234 else None
-    x = x * np.inf
     drawn = read(tg.render(x, nonfinite=True))
     assert looking(drawn, "first bad") == {"here"}
     assert len(drawn.labels) <= 200
@@ -151,11 +159,9 @@ def test_what_is_added_at_an_end_is_all_that_is_added() -> None:
 def test_both_graphs_are_in_a_comparison(before: tg.Node, after: tg.Node) -> None:
     drawn = read(tg.render(after, before=before, unfold="*", max_nodes=10**6))
     for look, output in (("added", before), ("removed", after)):
-        shown = [
-            lines[0] for box, lines in drawn.labels.items() if not has_look(drawn.styles[box], look)
-        ]
-        names = Counter(node.name for node in nodes_below(output) if node.op is not None)
-        assert Counter(shown) >= names
+        shown = [box for box, style in drawn.styles.items() if not has_look(style, look)]
+        nodes = nodes_below(output)
+        assert len(shown) == len(nodes) + len(constants_of(nodes))
 
 
 def step_of(**options: Any) -> Any:
@@ -179,7 +185,7 @@ def step_of(**options: Any) -> Any:
 def test_a_plan_is_drawn_with_its_buffers() -> None:
     compiled = step_of()
     drawn = read(tg.render(compiled))
-    program = compiled._last_plan().program
+    program = compiled.last_plan().program
     given_values = len(program.arguments) + len(program.leaves) + len(program.numbers)
     ops = [box for box, style in drawn.styles.items() if "rounded" in style.get("style", "")]
     circles = [box for box, style in drawn.styles.items() if style.get("shape") == "circle"]

@@ -217,18 +217,18 @@ class Compiled:
     @property
     def source(self) -> str:
         """The text of the plan that was used last."""
-        return self._last_plan().source
+        return self.last_plan().source
 
     def save(self, path: Any) -> None:
         """Write the plan that was used last to a Python file which needs NumPy alone."""
-        plan = self._last_plan()
+        plan = self.last_plan()
         emitter = Emitter(plan.portable, plan.name)
         saved.save(path, emitter, emitter.text())
 
     def explain(self) -> str:
         """Give the program as it was recorded, and after each simplification that changed it."""
         parts, before = [], ""
-        for name, text in self._last_plan().history:
+        for name, text in self.last_plan().history:
             parts.append(f"{name}: as before" if text == before else f"{name}:\n{text}")
             before = text
         return "\n\n".join(parts)
@@ -245,7 +245,8 @@ class Compiled:
 
             return profile(plan.source, build_timed, lambda run: plan.preview(arrays, run))
 
-    def _last_plan(self) -> Plan:
+    def last_plan(self) -> Plan:
+        """Give the plan that was used last."""
         if self._latest is None:
             raise ValueError(f"compile: {self.f} has not been called yet, so there is no plan")
         return self._latest

@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygraph.pictures.model import (
     AGAIN,
+    FIRST_BAD,
     Picture,
     Scope,
     adopt,
@@ -133,11 +134,12 @@ def fold_runs(picture: Picture, order: list[int], max_nodes: int) -> list[int]:
     """Give a box to the middle of each of enough runs, the longest first.
 
     Boxes that follow each other in an order of inputs first make no cycle by becoming one.
-    Outputs, marked items and folded scopes end a run, unless there are too many of them.
+    Outputs, the first NaN or infinity and folded scopes end a run, unless there are too many.
     """
     outputs = set(picture.boxes[picture.outputs].tolist())
-    marked = outputs | set(picture.boxes[list(picture.marks)].tolist())
-    choices = [marked | picture.folded.keys(), outputs | picture.folded.keys(), outputs, set()]
+    first_bad = [item for item, mark in picture.marks.items() if mark == FIRST_BAD]
+    marked = outputs | set(picture.boxes[first_bad].tolist())
+    choices = [marked | picture.folded.keys(), marked, outputs, set()]
     kept = next(boxes for boxes in choices if 2 * len(boxes) < max_nodes)
     runs = [list(run) for ends, run in groupby(order, kept.__contains__) if not ends]
     excess = len(order) - max_nodes

@@ -72,6 +72,7 @@ def digraph_class() -> Any:
                 return super().pipe(format, **options)
 
         def render(self, filename: Any = None, **options: Any) -> Any:
+            options.setdefault("quiet", True)
             suffix = os.path.splitext(options.get("outfile") or "")[1][1:].lower()
             with _layout_engine(options.get("format") or suffix or self.format):
                 return super().render(filename, **options)

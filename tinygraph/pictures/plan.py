@@ -43,7 +43,7 @@ class Planned:
 
 def picture_of_plan(compiled: Compiled) -> Picture:
     """Draw the plan that was used last: what it is given, its steps, and what it hands back."""
-    program = compiled._last_plan().program
+    program = compiled.last_plan().program
     made = Made()
     for x in (*program.arguments, *program.numbers):
         made.given(x, requires_grad=False)

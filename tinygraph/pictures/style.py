@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-FONT = "Helvetica,Arial,sans-serif"
+FONT = "Helvetica"
 
 
 class Look(NamedTuple):
@@ -60,8 +60,8 @@ LIGHT = Theme(
         "added": Look("#d6efe6", "#009e73", "#00503a"),
         "removed": Look("#fbe3d1", "#d55e00", "#8a3d00"),
         "kept": Look("#ffffff", "#9a9a9a", "#4a4a4a"),
-        "bad": Look("#fbe3d1", "#d55e00", "#6b2f00"),
-        "first bad": Look("#d55e00", "#8a3d00", "#ffffff"),
+        "bad": Look("#fff3c4", "#a87b00", "#4d3900"),
+        "first bad": Look("#f5c400", "#6b4e00", "#1a1a1a"),
     },
     buffers=("#0072b2", "#d55e00", "#009e73", "#b5608f", "#9a7d00", "#3a8fbf", "#4a4a4a"),
 )
@@ -84,8 +84,8 @@ DARK = Theme(
         "added": Look("#0c3b2e", "#1fbf92", "#c9f2e4"),
         "removed": Look("#4a2409", "#f0873a", "#ffd0ac"),
         "kept": Look("#22252b", "#666c75", "#b9bdc3"),
-        "bad": Look("#4a2409", "#f0873a", "#ffe2cc"),
-        "first bad": Look("#f0873a", "#ffd0ac", "#16181c"),
+        "bad": Look("#3d3308", "#d9b310", "#fff0b3"),
+        "first bad": Look("#f5c400", "#fff0b3", "#16181c"),
     },
     buffers=("#56b4e9", "#f0873a", "#1fbf92", "#dd94bd", "#f0e442", "#9ad3f2", "#c9ccd1"),
 )
