@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 import tinygraph as tg
 from tinygraph import testing
+from tinygraph.compiler import compiled
+from tinygraph.state import get_state
 from tinygraph.testing import (
     LAYOUTS,
     Call,
@@ -179,6 +181,7 @@ def test_trees_are_of_every_kind() -> None:
 
 
 def test_examples_shrink_one_number_at_a_time() -> None:
+    assert find(arrays(), lambda x: (x < -1).any()) == -1.025
     x = find(arrays(), lambda x: x.size > 1 and (x < -1).any())
     assert sorted(x.tolist()) == [-1.025, 0.1]
     assert layout_of(x) == "C"
@@ -210,11 +213,12 @@ def test_graphs_use_values_again_and_shrink() -> None:
         used = [i for step in graph.steps for i in {*step.operands}]
         return any(used.count(i) > 1 for i in used if i >= len(graph.inputs))
 
-    assert len(find(graphs(), is_reused).steps) == 3
+    ways = settings(max_examples=1000, derandomize=True, database=None)
+    assert len(find(graphs(), is_reused, settings=ways).steps) == 3
 
 
 def test_graphs_are_made_of_all_functions() -> None:
-    found = drawn(graphs([*testing.SMOOTH, cube]), 300)
+    found = drawn(graphs([*testing.SMOOTH, cube]), 600)
     seen = {step.function for graph in found for step in graph.steps}
     others = {np.sum, np.mean, np.transpose, np.ravel, np.outer, np.inner, take}
     assert seen == {*testing.SMOOTH, cube, *others}
@@ -225,6 +229,11 @@ def test_graphs_are_not_too_steep(graph: Graph) -> None:
     moved = [x + 1e-6 for x in graph.inputs]
     pairs = zip(flatten(graph(*graph.inputs))[0], flatten(graph(*moved))[0], strict=True)
     assert all(np.max(np.abs(y - x)) < 0.1 for x, y in pairs)
+
+
+@given(graphs())
+def test_compiled_graphs_give_the_same(graph: Graph) -> None:
+    properties.compiled_agrees(graph, *graph.inputs)
 
 
 # Code to paste
@@ -444,6 +453,7 @@ WRONG = {
         lambda x, y: x * y if isinstance(x, tg.Node) == isinstance(y, tg.Node) else x * y + x
     ),
     "float32_stays": lambda: op_with(lambda g, out, x: (2 * g * np.float64(1) * x,)),
+    "compiled_agrees": lambda: lambda x: x * (3.0 if get_state().tape else 2.0),
 }
 
 
@@ -452,6 +462,26 @@ def test_what_does_not_hold_is_found(name: str) -> None:
     others = set(testing.PROPERTIES) - {name}
     with pytest.raises(AssertionError):
         check_op(WRONG[name](), skip=others)
+
+
+def test_a_wrong_simplification_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def squares_for_sines(program: Any) -> None:
+        for step in program.steps:
+            step.function = np.square if step.function is np.sin else step.function
+
+    monkeypatch.setattr(compiled, "PASSES", [*compiled.PASSES, squares_for_sines])
+    with pytest.raises(AssertionError, match="simplify=True"):
+        check_op(np.sin, examples=3)
+
+
+def test_what_asks_for_values_is_not_compiled_and_that_is_said() -> None:
+    def branching(x: Any) -> Any:
+        return 2 * x if properties.value_of(np.sum(x)) > -1000 else x
+
+    report = check_op(branching, arrays((3,)), examples=5)
+    assert report.counts["not_compiled"] == 5
+    assert "compiled_agrees" not in report.counts
+    assert "one was not compiled since compile: the value of" in str(report)
 
 
 CUBE = """
@@ -516,12 +546,7 @@ def test_the_example_printed_is_the_smallest() -> None:
 
     with pytest.raises(tg.GradientError) as caught:
         check_op(op_with(rule), arrays(), skip=["second_order", "float32_stays"])
-    smallest = (
-        "x = np.array(-2.025)\n",
-        "x = np.array([-2.025])\n",
-        "x = np.array([0.1, -2.025])\n",
-    )
-    assert any(line in code_in(caught.value) for line in smallest)
+    assert "x = np.array(-2.025)\n" in code_in(caught.value)
 
 
 def test_a_graph_is_printed_as_a_function(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ class Comparer:
         self.order = order
         self.pull = pull
         self.gradient = pull(self.weights)
-        self.rounding = float(np.linalg.norm(function.rounding * self.weights * self.y))
+        self.rounding = float(np.hypot.reduce(function.rounding * self.weights * self.y))
         self.size = function.inputs.typical(x)
         self.unit = power_of_two(np.maximum(np.abs(x), self.size * 2.0**-10))
         self.hints: dict[int, float] = {}
@@ -123,7 +123,7 @@ class Comparer:
         noise = self.rounding
         if line.positions.size > 1:
             moved = (self.gradient * self.x)[line.positions]
-            noise += 2.0**-53 * float(np.linalg.norm(moved[np.isfinite(moved)]))
+            noise += 2.0**-53 * float(np.hypot.reduce(moved[np.isfinite(moved)]))
 
         direction = self.dense(line)
 
@@ -230,13 +230,13 @@ class Comparer:
         """Look closely, with steps of all sizes, once it is known how much rounding matters."""
         rounding = self.measured
         steps = line.scale, line.finest, line.widest
-        point = look(self.change(line), *steps, rounding.of_value)
+        point = look(self.change(line), *steps, rounding.of_value, rounding.is_known)
         return self.weigh(line, analytic, point, rounding)
 
     def typical_slope(self, line: Line) -> float:
         """Give the size of the derivatives among which that along a line is one."""
         if line.positions.size > 1:
-            return float(np.linalg.norm(self.gradient[line.positions] * line.factors))
+            return float(np.hypot.reduce(self.gradient[line.positions] * line.factors))
         leaf = self.function.inputs.leaf_of(int(line.positions[0]))
         start, stop = self.function.inputs.stops[leaf : leaf + 2]
         return float(np.max(np.abs(self.gradient[start:stop])))
@@ -253,12 +253,7 @@ class Comparer:
             return Opinion(verdict, (left + right) / 2, abs(left - right) / 2)
         admitted = self.sharpen(line, point.smooth)
         blur = rounding.of_slope(line.positions, line.factors)
-        floor = FLOOR if line.positions.size == 1 else FLOOR / 10
-        underflow = UNDERFLOW * float(np.max(np.abs(self.weights), initial=0)) / line.scale
-        opinions = [
-            (e.value, SAFETY * (e.doubt + blur) + floor * abs(e.value) + underflow)
-            for e in admitted
-        ]
+        opinions = [(e.value, self.uncertainty(line, e, blur)) for e in admitted]
         for numeric, uncertainty in opinions:
             if abs(analytic - numeric) <= uncertainty:
                 return Opinion("right", numeric, uncertainty)
@@ -267,6 +262,14 @@ class Comparer:
             return Opinion("right", numeric, np.inf)
         return Opinion("wrong", numeric, uncertainty)
 
+    def uncertainty(self, line: Line, estimate: Estimate, blur: float) -> float:
+        """Give how far a derivative, itself uncertain by `blur`, may be off an estimate."""
+        floor = FLOOR if line.positions.size == 1 else FLOOR / 10
+        uncertainty = SAFETY * (estimate.doubt + blur) + floor * abs(estimate.value)
+        if estimate.doubt > 1e-3 * abs(estimate.value):
+            uncertainty += UNDERFLOW * float(np.max(np.abs(self.weights), initial=0)) / line.scale
+        return uncertainty
+
     def sharpen(self, line: Line, smooth: list[Estimate]) -> list[Estimate]:
         """Put the complex step in the place of an unsure estimate that it agrees with."""
         best = smooth[0]
@@ -274,7 +277,7 @@ class Comparer:
             return smooth
         direction = self.dense(line)
         # Neighbours by rounding errors show how well conditioned the function is here.
-        neighbours = [(self.x, STEPS[0]), (self.x, STEPS[1])]
+        neighbours = [(self.x, step) for step in STEPS]
         neighbours += [(self.x * (1 + sign * 2.0**-52), STEPS[0]) for sign in (-1, 1)]
         slopes = [
             slope_by_complex_step(self.function.values, x, direction, self.weights, step)

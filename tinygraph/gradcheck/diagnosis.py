@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from tinygraph.gradcheck.compare import Comparer
 from tinygraph.gradcheck.report import Comparison
-from tinygraph.gradcheck.rounding import Rounding
 
 Array = NDArray[Any]
 
@@ -191,7 +190,7 @@ def with_weights(comparer: Comparer, weights: Array, claimed: Array | None = Non
     pull = comparer.pull if claimed is None else (lambda _: claimed)
     other = Comparer(comparer.function, comparer.x, y, weights, pull, comparer.order)
     if claimed is not None:
-        other.measured = Rounding(comparer.measured.of_value, np.zeros((1, claimed.size)))
+        other.measured = comparer.measured._replace(of_gradient=np.zeros((1, claimed.size)))
     return other
 
 

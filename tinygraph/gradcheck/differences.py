@@ -23,7 +23,13 @@ Change = Callable[[float], tuple[float, float]]
 LEVELS = 3
 """How often estimates are extrapolated; more would amplify the noise."""
 
-TINY = 2.0**-30
+NEAR = 2.0**-8
+"""How far away a kink may be, in scales of the input, for it to count as here."""
+
+TINY = 2.0**-20
+"""The same in units, where scales are small."""
+
+MINUTE = 2.0**-30
 """The steps, in scales of the input, that see of a discontinuity nothing else."""
 
 
@@ -80,19 +86,26 @@ def quick_estimate(change: Change, step: float) -> Estimate:
 
 
 def look(
-    change: Change, scale: float, finest: float, widest: float, rounding: float = 0.0
+    change: Change,
+    scale: float,
+    finest: float,
+    widest: float,
+    rounding: float = 0.0,
+    is_known: bool = False,
 ) -> Point:
     """Find the derivative of a function at 0, or what stands in its way, from steps of all sizes.
 
     Steps go from a quarter of `scale`, a power of two, down to `finest`, and up to `widest` where
     the function rounds so much that small steps do not tell. `rounding` is the rounding error that
-    the function may have, but need not: where estimates settle in spite of it, they count too.
+    the function may have, but need not: where estimates settle in spite of it, they count too. It
+    `is_known` if there is no larger one.
     """
     seen = sample(change, halving(scale / 4, finest))
-    samples = seen._replace(noise=np.maximum(seen.noise, rounding))
+    samples = with_noise(seen, rounding)
     stair = find_stair(samples, change, finest)
-    kept = above(samples, stair) if stair.size else samples
-    point = judge(widen(kept, change, widest))
+    kept = with_noise(above(samples, stair), stair.size)
+    near = max(scale * NEAR, widest * TINY)
+    point = judge(widen(kept, change, widest, rounding), near, is_known)
     if point.oddity:
         return point
     settled = [e for e in plateaus(central_estimates(seen)) if e.doubt < 0.01 * abs(e.value)]
@@ -110,12 +123,12 @@ def halving(first: float, last: float) -> list[float]:
     return steps
 
 
-def widen(samples: Samples, change: Change, widest: float) -> Samples:
+def widen(samples: Samples, change: Change, widest: float, rounding: float) -> Samples:
     """Add larger steps where they would leave less doubt, or take them alone if far larger."""
     top = float(samples.steps[0])
     if top >= widest or not is_noisy(central_estimates(samples), samples):
         return samples
-    more = sample(change, halving(widest, 2 * top))
+    more = with_noise(sample(change, halving(widest, 2 * top)), rounding)
     if more.steps[-1] != 2 * top:
         return more
     return Samples(*map(np.concatenate, zip(more, samples, strict=True)))
@@ -127,8 +140,8 @@ def is_noisy(found: list[Estimate], samples: Samples) -> bool:
     return best.step >= samples.steps[0] / 2 and best.doubt > 1e-8 * abs(best.value)
 
 
-def judge(samples: Samples) -> Point:
-    """Find the derivative from the samples, or what stands in its way."""
+def judge(samples: Samples, near: float, is_known: bool) -> Point:
+    """Find the derivative from the samples, or what stands in its way not further than `near`."""
     h, forward, backward, noise = samples
     left = surest(one_sided_estimates(-backward, h, noise))
     right = surest(one_sided_estimates(forward, h, noise))
@@ -154,9 +167,9 @@ def judge(samples: Samples) -> Point:
         right = Estimate(np.inf * forward[-1], 0.0)
     if len(cusps) == 2 and np.sign(cusps[0]) == np.sign(cusps[1]):
         return Point([], left, right, "unbounded")
-    if cusps or has_kink(samples, central[0].doubt):
+    if cusps or has_kink(samples, central[0], near):
         return Point([], left, right, "kink")
-    return Point([spread(central[0], samples), *central[1:]], left, right)
+    return Point([spread(central[0], samples, is_known), *central[1:]], left, right)
 
 
 def central_estimates(samples: Samples) -> list[Estimate]:
@@ -220,18 +233,21 @@ def plateaus(found: list[Estimate]) -> list[Estimate]:
     return [best, surest(others)] if others else [best]
 
 
-def spread(best: Estimate, samples: Samples) -> Estimate:
-    """Widen the doubt of an estimate below whose step the function goes up and down a lot.
+def spread(best: Estimate, samples: Samples, is_known: bool) -> Estimate:
+    """Widen the doubt of an estimate below whose step the function swings more than by rounding.
 
-    Its slope here may be any of those seen there, which rounding errors do not let settle.
+    Its slope here may then be any of those seen there, which rounding does not let settle. Where
+    the rounding error is not known, large swings alone are taken for real.
     """
     h, forward, backward, noise = samples
     slopes = (forward - backward) / (2 * h)
-    swings = np.abs(slopes[:-1] - slopes[1:]) * h[:-1]
-    below = h[:-1] < best.step * 2.0**-10
-    if largest(swings[below]) <= max(0.01 * reach(samples), 100 * noise[-1]):
-        return best
-    return best._replace(doubt=largest(np.abs(slopes[h <= best.step])))
+    for level in (1, 2):
+        slopes = slopes[1:] + np.diff(slopes) / (4.0**level - 1)
+    apart = np.abs(np.diff(slopes))
+    h, noise = h[: len(apart)], noise[: len(apart)]
+    least = 20 * noise if is_known else np.maximum(20 * noise, 0.01 * reach(samples))
+    below = (apart * h > least) & (h < best.step / 2)
+    return best._replace(doubt=max(best.doubt, largest(apart[below])))
 
 
 def reach(samples: Samples) -> float:
@@ -258,24 +274,28 @@ def find_stair(samples: Samples, change: Change, finest: float) -> Stair:
     flat, step = samples.steps[last + 1], samples.steps[last]
     if step < 16 * finest:
         return Stair(0.0, 0.0)
-    for _ in range(8):
+    for _ in range(20):
         middle = (flat + step) / 2
         flat, step = (flat, middle) if change(side * middle)[0] != 0 else (middle, step)
     size = abs(change(side * step)[0])
-    return Stair(step, size) if size > moves[last] / 4 else Stair(0.0, 0.0)
+    is_stair = size > max(moves[last] / 4, moves[last - 1] / 8)
+    return Stair(step, size) if is_stair else Stair(0.0, 0.0)
 
 
 def above(samples: Samples, stair: Stair) -> Samples:
-    """Leave out the steps that see no change, and count the stair as noise."""
-    kept = samples.steps >= stair.step
-    steps, forward, backward, noise = (row[kept] for row in samples)
-    return Samples(steps, forward, backward, np.maximum(noise, stair.size))
+    """Leave out the steps that see no change."""
+    return Samples(*(row[samples.steps >= stair.step] for row in samples))
+
+
+def with_noise(samples: Samples, noise: float) -> Samples:
+    """Raise the noise of samples."""
+    return samples._replace(noise=np.maximum(samples.noise, noise))
 
 
 def is_jump(changes: Array, samples: Samples) -> bool:
     """Tell whether the function changes by as much however small the step is."""
     jump = changes[-1]
-    tiny = changes[samples.steps < TINY * samples.steps[0]]
+    tiny = changes[samples.steps < MINUTE * samples.steps[0]]
     return bool(
         tiny.size > 8
         and np.all(np.abs(tiny - jump) < 0.1 * np.abs(jump))
@@ -284,20 +304,38 @@ def is_jump(changes: Array, samples: Samples) -> bool:
     )
 
 
-def has_kink(samples: Samples, doubt: float) -> bool:
+def has_kink(samples: Samples, central: Estimate, near: float) -> bool:
     """Tell whether the slopes on both sides differ, as long as steps are not too small to tell.
 
-    Where central differences are sure of the slope the kink is nearby, not here.
+    That has to be so for steps below `near`, or the kink may be as far away. It is not here where
+    central differences with smaller steps are sure of the slope.
     """
     h, forward, backward, noise = samples
-    gaps = np.abs(forward + backward) / h
-    moved = np.abs(forward[:-1] - 2 * forward[1:]) + np.abs(backward[:-1] - 2 * backward[1:])
-    unsure = (np.fmax.accumulate(moved[::-1])[::-1] + 2 * noise[:-1]) / h[:-1]
-    clear = np.flatnonzero(unsure < 0.1 * gaps[:-1])
-    if not len(clear):
+    right, left = forward / h, -backward / h
+    right, left = (2 * slopes[1:] - slopes[:-1] for slopes in (right, left))
+    gaps = np.abs(right - left)
+    moved = (np.abs(np.diff(right)) + np.abs(np.diff(left))) * h[:-2]
+    unsure = (np.fmax.accumulate(moved[::-1])[::-1] + 10 * noise[:-2]) / h[:-2]
+    clear = np.flatnonzero(unsure < 0.2 * gaps[:-1])
+    if len(clear) < 4 or h[clear[-1]] > near:
         return False
-    gap, before = gaps[clear[-1]], gaps[max(clear[-1] - 8, 0)]
-    return bool(doubt > 0.2 * gap and not gap <= 0.7 * before)
+    last = clear[-1]
+    gap, before = gaps[last], gaps[clear[-8:][0]]
+    is_sure = central.step < h[last] and central.doubt < 0.05 * gap
+    is_there = is_sure or gap <= 0.9 * before - unsure[last]
+    return not is_there and not lies_beside(samples, clear[-4:], gap)
+
+
+def lies_beside(samples: Samples, settled: Array, gap: float) -> bool:
+    """Tell whether a kink lies beside the point, where slopes that differ by `gap` have settled.
+
+    Changes on the side of the kink then do not go to 0 with the step, but to an offset: the gap,
+    times how far away the kink is, which has to be clear of rounding errors of f and of x.
+    """
+    h, forward, backward, noise = samples
+    least = 10 * largest(noise[settled]) + 64 * h[-1] * gap
+    sides = [(2 * changes[1:] - changes[:-1])[settled] for changes in (forward, backward)]
+    return any(np.ptp(x) < 0.2 * np.min(np.abs(x)) > 0.2 * least for x in sides)
 
 
 def is_steep(changes: Array, samples: Samples, best: Estimate) -> bool:

@@ -16,10 +16,14 @@ SAMPLES = 6
 
 
 class Rounding(NamedTuple):
-    """The rounding error of weights . f, and samples of that of its gradient."""
+    """The rounding error of weights . f, and samples of that of its gradient.
+
+    It `is_known` of functions made of ops in np itself: others may round more within themselves.
+    """
 
     of_value: float
     of_gradient: Array
+    is_known: bool
 
     def of_slope(self, positions: Array, factors: Array) -> float:
         """Give the rounding error of the derivative along a line."""
@@ -46,6 +50,7 @@ def measure_rounding(
     return Rounding(
         float(np.max(np.abs(np.nan_to_num(change, nan=0, posinf=0, neginf=0)))),
         np.nan_to_num(moves, nan=0, posinf=0, neginf=0),
+        function.is_made_of_known_ops(x),
     )
 
 

@@ -13,6 +13,7 @@ import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given
 
+from tinygraph.compiler.tape import CompileError
 from tinygraph.gradcheck import gradcheck
 from tinygraph.testing import properties
 from tinygraph.testing.calls import Call, Function, calls, op_of
@@ -28,6 +29,7 @@ PROPERTIES: dict[str, Function] = {
     "rules_agree": properties.rules_agree,
     "constants_make_no_difference": properties.constants_make_no_difference,
     "float32_stays": properties.float32_stays,
+    "compiled_agrees": properties.compiled_agrees,
 }
 """What is checked of every example, in this order."""
 
@@ -56,6 +58,7 @@ class CheckReport:
     name: str
     counts: Counter[str] = field(default_factory=Counter)
     for_constants: set[int] = field(default_factory=set)
+    not_compiled: str = ""
 
     @property
     def examples(self) -> int:
@@ -73,6 +76,8 @@ class CheckReport:
                 f"the gradient by input {number} is computed where that is a constant too; where "
                 f"that is costly, let the rule give a function in its place: lambda: g * y"
             ]
+        if self.not_compiled:
+            lines += [f"one was not compiled since {self.not_compiled}"]
         return "\n".join(lines)
 
 
@@ -161,6 +166,10 @@ def check_call(
         try:
             PROPERTIES[name](f, *call.inputs)
         except Exception as error:
+            if name == "compiled_agrees" and isinstance(error, CompileError):
+                report.counts["not_compiled"] += 1
+                report.not_compiled = str(error)
+                continue
             statement = STATEMENTS.get(name, f"properties.{name}(f, {{inputs}})")
             error.add_note(f"To see it again:\n\n{program(function, call, statement)}\n")
             raise

@@ -68,8 +68,12 @@ def draw_integers(draw: st.DrawFn, count: int, end: int) -> NDArray[np.intp]:
 
 def apart(wanted: NDArray[np.intp], end: int) -> list[int]:
     """Give for each wanted number one below `end` that no other has, the same where possible."""
-    free = list(range(end))
-    return [free.pop(number % len(free)) for number in wanted.tolist()]
+    taken: dict[int, None] = {}
+    for number in wanted.tolist():
+        while number in taken:
+            number = (number + 1) % end
+        taken[number] = None
+    return list(taken)
 
 
 def draw_generator(draw: st.DrawFn) -> np.random.Generator:
@@ -104,7 +108,9 @@ def draw_arrays(
     sizes = [prod(shape) for shape in shapes]
     pool = draw_numbers(draw, sum(sizes), domain, () if on_kinks else kinks)
     if signed:
-        pool = np.where(draw_integers(draw, pool.size, 2) == 1, -pool, pool)
+        # What has its mirror image in the domain too could tie with another number there.
+        is_lonely = (-pool <= domain[0]) | (-pool >= domain[1])
+        pool = np.where(is_lonely & (draw_integers(draw, pool.size, 2) == 1), -pool, pool)
     if on_kinks:
         pool = put_on_kinks(draw, pool, kinks)
     pieces = np.split(pool, np.cumsum(sizes)[:-1])

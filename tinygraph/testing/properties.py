@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygraph.compiler.compiled import compile
+from tinygraph.gradcheck.vector import is_inexact
 from tinygraph.node import Node
 from tinygraph.testing.drawing import LAYOUTS, Array, lay_out
+from tinygraph.transforms import vjp
 from tinygraph.tree import flatten, map_tree
 
 Function = Callable[..., Any]
@@ -104,6 +107,36 @@ def float32_stays(f: Function, *inputs: Any) -> None:
                     f"of float32 inputs the derivative rule gives {gradient.dtype} for input "
                     f"{number}; let no float64 array or np.float64 take part, Python numbers may"
                 )
+
+
+def compiled_agrees(f: Function, *inputs: Any) -> None:
+    """Check that `f` and its gradient, compiled by a call elsewhere, give what they give eagerly.
+
+    A CompileError tells that `f` asks for values. Plans add up in another order where intermediate
+    arrays lie otherwise in memory, so the same is not the same bits.
+    """
+    leaves, rebuild = flatten(inputs)
+    chosen = [i for i, x in enumerate(leaves) if is_variable(x)]
+
+    def results(*variables: Any) -> list[Any]:
+        full = [*leaves]
+        for i, x in zip(chosen, variables, strict=True):
+            full[i] = x
+        return [y for y in flatten(f(*rebuild(iter(full))))[0] if is_inexact(y)]
+
+    def with_gradients(cotangents: Any, *variables: Any) -> Any:
+        out, pullback = vjp(results, *variables)
+        return out, pullback(cotangents)
+
+    variables = [np.asarray(leaves[i]) for i in chosen]
+    cotangents = [cotangent_like(y, i) for i, y in enumerate(floats(results(*variables)))]
+    expected = flatten(with_gradients(cotangents, *variables))[0]
+    for simplify in (False, True):
+        compiled = compile(with_gradients, simplify=simplify)
+        with contextlib.suppress(ArithmeticError, ValueError), np.errstate(all="ignore"):
+            compiled(cotangents, *(x * x.dtype.type(0.98) for x in variables))
+        found = flatten(compiled(cotangents, *variables))[0]
+        refuse_differences(found, expected, f"compile(f, simplify={simplify}) gives other results")
 
 
 def computed_for_constants(f: Function, *inputs: Any) -> set[int]:
