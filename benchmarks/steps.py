@@ -6,6 +6,7 @@ from before the update, or the losses where it makes several.
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,11 +70,13 @@ def make_tinygraph(parameters: Parameters, x: Array, y: Array, learning_rate: fl
     return lambda: step(x, y).item()
 
 
-def make_compiled(parameters: Parameters, x: Array, y: Array, learning_rate: float) -> Step:
+def make_compiled(
+    parameters: Parameters, x: Array, y: Array, learning_rate: float, backend: str = "numpy"
+) -> Step:
     """Take the same step, compiled."""
     import tinygraph as tg
 
-    step = tg.compile(step_of_graph(parameters, learning_rate))
+    step = tg.compile(step_of_graph(parameters, learning_rate), backend=backend)
     x, y = x.copy(), y.copy()
     return lambda: step(x, y).item()
 
@@ -86,6 +89,7 @@ IMPLEMENTATIONS: Implementations[Step] = {
     "numpy, preallocated": (by_hand.make_preallocated, "numpy"),
     "tinygraph": (make_tinygraph, "tinygraph"),
     COMPILED: (make_compiled, "tinygraph"),
+    "tinygraph, with BLAS": (partial(make_compiled, backend="blas"), "scipy"),
     "pytorch": (peers.make_pytorch, "torch"),
     "pytorch, compiled": (peers.make_pytorch_compiled, "torch"),
     "jax, jitted": (peers.make_jax, "jax"),
