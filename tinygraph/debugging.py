@@ -51,7 +51,6 @@ def refuse_made(node: Any, name: str, inputs: Iterable[Any]) -> None:
 
 def refuse_gradient(node: Any, gradient: Any, g: Any) -> None:
     """Refuse a gradient that is not finite, which a rule made of a cotangent that is."""
-    gradient, g = (getattr(x, "_value", x) for x in (gradient, g))
     if not is_finite(gradient) and is_finite(g):
         name = f"the derivative rule of {node.op.name}"
         refuse(name, gradient, "cotangents", [g], node.line)
@@ -61,7 +60,7 @@ def refuse(name: str, value: Any, what: str, inputs: list[Any], line: Any) -> No
     """Say which op made which number at which index."""
     part = next(x for x in parts_of(value) if not np.isfinite(x).all())
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(part))[0])
-    shapes = ", ".join(str(np.shape(x)) for x in inputs)
+    shapes = ", ".join(str(x.shape) for value in inputs for x in parts_of(value))
     at = f" at index {index}" if index else ""
     raise FloatingPointError(
         f"{name} gave {part[index]}{at} of finite {what} of shape {shapes}, in {line}; look at "
@@ -75,5 +74,7 @@ def is_finite(value: Any) -> bool:
 
 
 def parts_of(value: Any) -> list[Any]:
-    """Give the arrays of a value, which may be several."""
-    return list(value.parts) if isinstance(value, Bundle) else [np.asarray(value)]
+    """Give the arrays of a value or a cotangent, which may be several, and Nodes."""
+    value = getattr(value, "_value", value)
+    parts = value.parts if isinstance(value, Bundle) else [value]
+    return [np.asarray(getattr(x, "_value", x)) for x in parts if x is not None]
