@@ -334,17 +334,101 @@ def test_random_numbers_as_arguments_are_not() -> None:
         np.testing.assert_array_equal(f(np.zeros(2), noise), noise)
 
 
-def test_a_gradient_from_before_is_refused() -> None:
-    x = tg.Node([1.0])
-    x.grad = np.ones(1)
-
-    def f() -> Any:
-        loss = np.sum(x * x)
+def kept_gradients(w: tg.Node) -> Any:
+    def f(x: Any) -> Any:
+        loss = np.sum(np.square(w) * x)
         loss.backward()
         return loss
 
-    with pytest.raises(ValueError, match="has a gradient from before"):
-        tg.compile(f)()
+    return f
+
+
+def two_losses(w: tg.Node) -> Any:
+    def f(x: Any) -> Any:
+        w.grad = None
+        np.sum(np.square(w) * x).backward()
+        loss = np.sum(np.sin(w))
+        loss.backward()
+        return loss
+
+    return f
+
+
+def zeroed_at_the_end(w: tg.Node) -> Any:
+    optimizer = tg.optim.SGD([w], 0.1)
+
+    def f(x: Any) -> Any:
+        loss = np.sum(np.square(w) * x)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss
+
+    return f
+
+
+@pytest.mark.parametrize(
+    ("make", "before"),
+    [
+        (kept_gradients, False),
+        (kept_gradients, True),
+        (two_losses, False),
+        (two_losses, True),
+        (zeroed_at_the_end, False),
+    ],
+)
+@pytest.mark.parametrize("check", [False, True])
+def test_gradients_are_added_to_as_they_are_eagerly(make: Any, check: bool, before: bool) -> None:
+    nodes = [tg.Node([1.0, 2.0, 3.0]) for _ in range(2)]
+    for node in nodes:
+        node.grad = np.full(3, 7.0) if before else None
+    eager, compiled = make(nodes[0]), tg.compile(make(nodes[1]), check=check)
+    for x in np.arange(12.0).reshape(4, 3):
+        np.testing.assert_allclose(compiled(x), eager(x).value, atol=1e-12)
+        np.testing.assert_allclose(nodes[1].value, nodes[0].value, atol=1e-12)
+        assert (nodes[0].grad is None) == (nodes[1].grad is None)
+        if nodes[0].grad is not None:
+            np.testing.assert_allclose(nodes[1].grad, nodes[0].grad)
+
+
+def test_steps_along_sums_of_gradients_from_call_to_call_are_refused() -> None:
+    w = tg.Node([1.0, 2.0])
+    optimizer = tg.optim.SGD([w], 0.1)
+
+    def never_zeroed(x: Any) -> Any:
+        loss = np.sum(w * x)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(2):
+        with pytest.raises(tg.CompileError, match="has a gradient from before"):
+            tg.compile(never_zeroed)(np.ones(2))
+        w.grad = np.ones(2)
+    np.testing.assert_array_equal(w.value, [1.0, 2.0])
+    np.testing.assert_array_equal(w.grad, np.ones(2))
+
+
+def test_a_gradient_from_before_is_refused_where_it_would_be_stepped_along() -> None:
+    w = tg.Node([1.0, 2.0, 3.0])
+    f = tg.compile(zeroed_at_the_end(w))
+    f(np.ones(3))
+    w.grad, value = np.ones(3), w.value
+    with pytest.raises(tg.CompileError, match="has a gradient from before"):
+        f(np.ones(3))
+    np.testing.assert_array_equal(w.value, value)
+    np.testing.assert_array_equal(w.grad, np.ones(3))
+
+
+def test_what_is_not_accepted_has_no_gradients() -> None:
+    w = tg.Node([1.0, 2.0])
+
+    def refuse(result: Any) -> None:
+        raise FloatingPointError
+
+    with pytest.raises(FloatingPointError):
+        tg.compile(kept_gradients(w), accept=refuse)(np.ones(2))
+    assert w.grad is None
 
 
 def test_numbers_lists_and_texts_are_part_of_what_is_recorded() -> None:
@@ -513,3 +597,11 @@ def test_methods_are_compiled_an_instance_at_a_time() -> None:
     two.w.value = [3.0, 3.0]
     assert two(np.array([1.0, 2.0])) == 9
     assert isinstance(Layer.__call__.source, str)
+
+
+def test_a_step_along_a_gradient_from_outside_is_refused() -> None:
+    w = tg.Node([1.0, 2.0])
+    optimizer = tg.optim.SGD([w], 0.1)
+    np.sum(w * w).backward()
+    with pytest.raises(TypeError, match=r"a gradient from outside .* call backward\(\) inside"):
+        tg.compile(optimizer.step)()

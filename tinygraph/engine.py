@@ -182,12 +182,10 @@ def backward_into_leaves(output: Node, cotangent: Any, create_graph: bool) -> No
     if isinstance(cotangent, Node) and not create_graph:
         cotangent = cotangent.value
     gradients = backward({output: cotangent}, create_graph=create_graph)
+    if tape is not None:
+        tape.start_gradients(gradients)
     while gradients:
         leaf, gradient = gradients.popitem()
-        if tape is not None:
-            tape.graded[leaf] = None
-            if leaf.grad is not None and not isinstance(leaf.grad, Node):
-                refuse_old_gradient(leaf)
         if leaf.grad is not None:
             gradient = leaf.grad + gradient
         if gradient.__class__ is Node:
@@ -203,6 +201,8 @@ def backward_into_leaves(output: Node, cotangent: Any, create_graph: bool) -> No
             leaf.grad = np.array(gradient)
         else:
             leaf.grad = gradient
+    if tape is not None:
+        tape.end_gradients()
 
 
 def as_cotangent(cotangent: Any, output: Node) -> Any:
@@ -272,12 +272,4 @@ def refuse_partials(node: Node, partials: Any) -> None:
     raise TypeError(
         f"the derivative rule of {label(node)} gave {got}, expected a tuple of "
         f"{len(node.inputs)}, one for every input; write (gradient,) for one, None for no gradient"
-    )
-
-
-def refuse_old_gradient(leaf: Node) -> None:
-    """Refuse to add to a gradient that was there before a compiled function was recorded."""
-    raise ValueError(
-        f"compile: {leaf._describe()} has a gradient from before, which the function would add "
-        f"to; set it to None first, with zero_grad() inside the function"
     )

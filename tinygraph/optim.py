@@ -220,6 +220,11 @@ class Optimizer:
     def _record(self, tape: Any, parameter: Parameter, gradient: Any) -> None:
         """Write the step of a leaf down on the tape of `compile`."""
         node = parameter.node
+        if not isinstance(gradient, Node):
+            raise TypeError(
+                f"compile: {parameter.describe()} has a gradient from outside of the function, "
+                f"which would not change from call to call; call backward() inside, too"
+            )
         if node.dtype.kind == "c":
             raise TypeError(f"compile: {parameter.describe()} is complex; its steps run eagerly")
         own = parameter.options["learning_rate"] is not None

@@ -65,6 +65,22 @@ def test_gradients_of_every_node_are_those_of_the_engine(output: tg.Node) -> Non
     assert gradients_below([total])[leaf] == leaf.grad
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.linalg.eigh(x)[0],
+        lambda x: np.split(x, 2)[0],
+        tg.checkpoint(lambda x: (x, np.exp(x))),
+    ],
+    ids=["eigh", "split", "checkpoint"],
+)
+def test_gradients_through_ops_with_several_results(f: Any) -> None:
+    x = tg.Node(np.array([[2.0, 1.0], [1.0, 5.0]]), name="x")
+    result = f(x)
+    y = np.sum(result[1] if isinstance(result, tuple) else result)
+    assert read(tg.render(y, backward=True)).box("∂y/∂x")
+
+
 def test_gradients_of_a_long_chain() -> None:
     end = chain(20_000)
     assert len(gradients_below([end])) == 20_001

@@ -47,7 +47,8 @@ def accumulation(graph: Graph, w: Value, number: int, value: Value) -> Accumulat
     if kept is not w or maker is None or maker.function is not np.dot or len(w.shape) != 2:
         return None
     a, b = maker.inputs
-    return Accumulation(number, a, b, alpha, beta) if is_matrix(a) and is_matrix(b) else None
+    are_alike = is_matrix(a) and is_matrix(b) and a.dtype == b.dtype == w.dtype
+    return Accumulation(number, a, b, alpha, beta) if are_alike else None
 
 
 def maker_of(graph: Graph, value: Value) -> Step | None:

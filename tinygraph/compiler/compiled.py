@@ -23,8 +23,8 @@ from tinygraph.compiler.blas import accumulate_products, own_array, require_scip
 from tinygraph.compiler.emit import Emitter
 from tinygraph.compiler.passes import PASSES, Pass, describe_program
 from tinygraph.compiler.profiled import profile
-from tinygraph.compiler.tape import Recording, record_call
-from tinygraph.node import next_stamp
+from tinygraph.compiler.tape import Recording, record_call, refuse_old_gradient
+from tinygraph.node import Node, next_stamp
 from tinygraph.state import get_state
 from tinygraph.transforms import is_variable
 from tinygraph.tree import flatten
@@ -111,13 +111,16 @@ class Plan:
         return results, targets
 
     def __call__(self, arrays: Sequence[Any], accept: Function | None) -> Any:
+        for leaf in self.recording.alone:
+            if leaf.grad is not None:
+                refuse_old_gradient(leaf)
         targets = self.targets() if self.changed else []
         results = self.compute(arrays, targets)
         last_calls: tuple[Function, ...] = ()
         if self.accumulated:
             results, last_calls = results
         if accept is not None:
-            accept(self.recording.hand_back(results))
+            accept(self.recording.result_of(results))
         if self.changed:
             self.change(last_calls, targets)
         return self.recording.hand_back(results)
@@ -204,15 +207,19 @@ class Compiled:
         self, plan: Plan, arrays: Sequence[Any], args: Any, kwargs: Mapping[str, Any]
     ) -> Any:
         """Compute by the plan and eagerly, compare, and give what the eager call gave."""
+        recording = plan.recording
         found, updates = plan.preview(arrays)
+        updates += recording.gradients_of(found)
         out = self.f(*args, **kwargs)
-        expected = [getattr(x, "_value", x) for x in flatten(out)[0]]
-        pairs = [*zip(flatten(plan.recording.hand_back(found))[0], expected, strict=True)]
+        leaves, rebuild = flatten(out)
+        expected = [np.array(x._value) if isinstance(x, Node) else x for x in leaves]
+        pairs = [*zip(flatten(recording.result_of(found))[0], expected, strict=True)]
         changed = [leaf._value for leaf in plan.changed]
+        changed += [leaf.grad for leaf in recording.graded]
         pairs += zip(updates, changed, strict=True)
         for x, y in pairs:
             refuse_different(x, y, self.f)
-        return out
+        return rebuild(iter(expected))
 
     @property
     def source(self) -> str:

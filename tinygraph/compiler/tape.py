@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -52,7 +52,9 @@ class Tape:
         self.leaves: list[Node] = []
         self.numbers: list[Function] = []
         self.written: dict[Node, Value] = {}
-        self.graded: dict[Node, None] = {}
+        self.graded: dict[Node, int] = {}
+        self.gradients: dict[Node, Any] = {}
+        self.older: dict[Node, Any] = {}
         self.afterwards: list[Function] = []
         self.stepped: set[Any] = set()
         self.refusal: CompileError | None = None
@@ -102,6 +104,25 @@ class Tape:
         """Note that the new `leaf` has the value that `x` has now."""
         self.values[leaf] = self.value_of(x)
         return leaf
+
+    def start_gradients(self, leaves: Iterable[Node]) -> None:
+        """Set gradients from before the call aside, to which those of `leaves` will be added."""
+        for leaf in leaves:
+            self.graded[leaf] = 0
+            if leaf.grad is not None and not isinstance(leaf.grad, Node):
+                self.older[leaf], leaf.grad = leaf.grad, None
+
+    def end_gradients(self) -> None:
+        """Note that what is recorded from here on may read the gradients."""
+        for leaf, end in self.graded.items():
+            if not end:
+                self.graded[leaf], self.gradients[leaf] = len(self.program.steps), leaf.grad
+
+    def is_read(self, leaf: Node, results: Sequence[Any]) -> bool:
+        """Tell whether the function goes on with the gradient of `leaf`, or gives it back."""
+        gradient = self.value_of(self.gradients.get(leaf))
+        later = self.program.steps[self.graded[leaf] :]
+        return gradient in results or any(gradient in x.values for x in later)
 
     def value_of(self, x: Any) -> Any:
         """Give the value of a node or a constant array; numbers stay as they are."""
@@ -265,6 +286,15 @@ class Recording:
     numbers: list[Function]
     afterwards: list[Function]
     graded: list[Node]
+    differentiated: list[Node]
+    """The leaves that got gradients, also if nobody sees them afterwards."""
+
+    older: set[Node]
+    """Those that may have a gradient from before, to which theirs is added."""
+
+    alone: list[Node]
+    """Those that must have none, since the function goes on with the sum."""
+
     rebuild: Rebuild
     results: list[Any]
     requires_grad: list[bool]
@@ -274,15 +304,27 @@ class Recording:
     started: int
     """The stamp before the first node."""
 
-    def hand_back(self, arrays: Any) -> Any:
-        """Give the result of the call, of what the program computed, and set gradients."""
+    def result_of(self, arrays: Any) -> Any:
+        """Give the result of the call, of what the program computed."""
         if self.is_one_array:
             return arrays[0]
         left = iter(arrays)
-        out = self.rebuild(next(left) if isinstance(x, Value) else x for x in self.results)
-        for leaf in self.graded:
-            leaf.grad = next(left)
-        return out
+        return self.rebuild(next(left) if isinstance(x, Value) else x for x in self.results)
+
+    def gradients_of(self, arrays: Any) -> list[Any]:
+        """Give the gradients of `graded`, of what the program computed."""
+        gradients = arrays[len(arrays) - len(self.graded) :]
+        return [
+            leaf.grad + x if leaf in self.older and leaf.grad is not None else x
+            for leaf, x in zip(self.graded, gradients, strict=True)
+        ]
+
+    def hand_back(self, arrays: Any) -> Any:
+        """Give the result of the call, and set gradients."""
+        if self.graded:
+            for leaf, gradient in zip(self.graded, self.gradients_of(arrays), strict=True):
+                leaf.grad = gradient
+        return self.result_of(arrays)
 
     def still_holds(self) -> bool:
         """Tell whether the leaves are still those that gradients are asked of."""
@@ -294,6 +336,10 @@ def record_call(f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     generators = [*generators_of(f)]
     first = record_once(f, args, kwargs)
     state = random_state(generators)
+    # What adds to gradients from before is found by giving it some.
+    bare = [leaf for leaf in first.differentiated if leaf.grad is None]
+    for leaf in bare:
+        leaf.grad = np.zeros_like(leaf._value)
     try:
         # What depends on values in a way that nobody knows of is another then.
         second = record_once(f, *map_tree(moved, (args, dict(kwargs))))
@@ -301,6 +347,10 @@ def record_call(f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         raise
     except Exception:
         second = record_once(f, args, kwargs)
+    finally:
+        for leaf in bare:
+            leaf.grad = None
+    first.older, first.alone = first.older | second.older, [*first.alone, *second.alone]
     Comparison(first, second, f).refuse_different()
     if random_state(generators) != state:
         refuse_changing(f"{place_of(f)}, or what it calls,")
@@ -371,8 +421,8 @@ def record_once(f: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         for node in tape.values.keys() - tape.leaves:
             node._value = Gone()
         for leaf in tape.graded:
-            if isinstance(leaf.grad, Node):
-                leaf.grad = None
+            if isinstance(leaf.grad, Node) or leaf in tape.older:
+                leaf.grad = tape.older.get(leaf)
 
 
 def finished(tape: Tape, out: Any) -> Recording:
@@ -388,10 +438,16 @@ def finished(tape: Tape, out: Any) -> Recording:
         if isinstance(gradient, Node) and leaf in known and leaf not in tape.written:
             program.results.append(tape.value_of(gradient))
             graded.append(leaf)
+    alone = [leaf for leaf in tape.older if leaf in known and tape.is_read(leaf, results)]
+    for leaf in alone:
+        if isinstance(leaf.grad, Node):
+            refuse_old_gradient(leaf)
     numbers = {leaf: number for number, leaf in enumerate(tape.leaves)}
     program.updates = [(numbers[leaf], value) for leaf, value in tape.written.items()]
+    differentiated = [leaf for leaf in tape.graded if leaf in known]
     return Recording(
-        program, tape.leaves, tape.numbers, tape.afterwards, graded, rebuild_out, results,
+        program, tape.leaves, tape.numbers, tape.afterwards, graded, differentiated, {*tape.older},
+        alone, rebuild_out, results,
         [x.requires_grad for x in tape.leaves], isinstance(out, Node) and not graded, tape.started,
     )  # fmt: skip
 
@@ -406,6 +462,14 @@ def argument_names(f: Function, args: Any, kwargs: Mapping[str, Any]) -> list[st
     names = [*known[: len(args)], *(f"argument {i}" for i in range(len(known), len(args)))]
     found = [path for name, x in zip(names, args, strict=True) for path in paths(x, name)]
     return [*found, *(path for name, x in kwargs.items() for path in paths(x, name))]
+
+
+def refuse_old_gradient(leaf: Node) -> NoReturn:
+    """Refuse to go on with a gradient that is added to one from before."""
+    raise CompileError(
+        f"compile: {leaf._describe()} has a gradient from before, to which backward adds, and the "
+        f"function goes on with the sum; set it to None in the function, with zero_grad()"
+    )
 
 
 class Comparison:

@@ -50,12 +50,19 @@ def gradients_below(outputs: Sequence[Node], create_graph: bool = False) -> dict
         inputs = {x for x in node.inputs if isinstance(x, Node)}
         partials = engine.backward({node: gradients[node]}, inputs, create_graph, since=node.stamp)
         if create_graph:
-            for made in engine.topological_order(partials.values(), since=mark):
+            roots = [part for gradient in partials.values() for part in nodes_in(gradient)]
+            for made in engine.topological_order(roots, since=mark):
                 if made.made_at > mark:
                     made.scope = beside(node.scope)
         for x, gradient in partials.items():
             gradients[x] = added(gradients[x], gradient) if x in gradients else gradient
     return gradients
+
+
+def nodes_in(gradient: Any) -> list[Node]:
+    """Give the Nodes of a gradient, which for a node of several results has parts."""
+    parts = gradient.parts if isinstance(gradient, Bundle) else [gradient]
+    return [part for part in parts if isinstance(part, Node)]
 
 
 def added(known: Any, more: Any) -> Any:
