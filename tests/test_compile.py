@@ -546,6 +546,12 @@ SAVED: dict[str, Callable[..., Any]] = {
     "indices": lambda x, w: x[[0, 2, 1]][:, ::-1] @ w[0] + np.linspace(0, 1, 3),
     "gradient": tg.grad(lambda x, w: np.sum(tg.nn.sigmoid(x[1:] @ w.T)) + np.max(x)),
     "constants": lambda x, w: x + np.arange(30.0).reshape(10, 3)[:5] * 2.0,
+    "interp": tg.grad(lambda x, w: np.sum(np.sin(np.interp(x, [-1.0, 0.0, 2.0], w[:3, 0])))),
+    "pad": tg.grad(lambda x, w: np.sum(np.sin(np.pad(x, 1, mode="reflect")))),
+    "std": tg.grad(lambda x, w: np.sum(np.std(x, axis=0) * np.nanvar(w))),
+    "np.gradient": tg.grad(lambda x, w: np.sum(np.sin(np.gradient(x, axis=1)))),
+    "singular values": lambda x, w: np.linalg.svd(x)[1] + w[0],
+    "partition": tg.grad(lambda x, w: np.sum(np.partition(x, 1) * w[0])),
 }
 
 

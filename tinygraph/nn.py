@@ -50,7 +50,11 @@ def ones(count: int, dtype: np.dtype[Any]) -> Any:
 @op(_linear)
 def linear(g: Any, out: Any, x: Any, w: Any, b: Any) -> Rule:
     if g.ndim == 2 and b.ndim == 1:
-        return lambda: g.dot(w), lambda: g.T.dot(x), lambda: np.dot(ones(len(g), g.dtype), g)
+        return (
+            lambda: np.dot(g, w),
+            lambda: np.dot(g.T, x),
+            lambda: np.dot(ones(len(g), g.dtype), g),
+        )
 
     def for_w() -> Any:
         return np.dot(g.reshape(-1, w.shape[0]).T, x.reshape(-1, w.shape[1]))

@@ -1,7 +1,7 @@
 """Rules of functions over axes: sum, mean, prod, max, min, var, std, and those that pass by NaN."""
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from math import nan, prod
 from typing import Any
 
@@ -220,13 +220,9 @@ def deviation(x: Any, axis: Axis, dtype: Any, where: Any, center: tuple[Any, ...
     return np.conjugate(away) if away.dtype.kind == "c" else away
 
 
-def _about(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give np.var or a relative with the mean, if there is one, as the second input."""
-
-    def forward(x: Any, *center: Any, **params: Any) -> Any:
-        return function(x, mean=center[0], **params) if center else function(x, **params)
-
-    return forward
+def _about(function: Callable[..., Any], x: Any, *center: Any, **params: Any) -> Any:
+    """Give np.var of x, or a relative, about the mean, if there is one as the second input."""
+    return function(x, mean=center[0], **params) if center else function(x, **params)
 
 
 def var_rule(
@@ -264,7 +260,7 @@ def std_rule(
 
 def _with_center(function: Callable[..., Any], rule: Callable[..., Any]) -> Op:
     """Make the op of a relative of np.var, and let `function` have its `mean` as second input."""
-    made = op(_about(function), name=function.__name__)(rule)
+    made = op(partial(_about, function), name=function.__name__)(rule)
     defaults = {"axis": None, "dtype": None, "ddof": 0, "keepdims": False, "where": True}
 
     @composed(function)
