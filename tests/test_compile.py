@@ -611,3 +611,10 @@ def test_a_step_along_a_gradient_from_outside_is_refused() -> None:
     np.sum(w * w).backward()
     with pytest.raises(TypeError, match=r"a gradient from outside .* call backward\(\) inside"):
         tg.compile(optimizer.step)()
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with pytest.raises(TypeError, match="expected a function for f, got int"):
+        tg.compile(3)
+    with pytest.raises(TypeError, match="expected a function for accept, got str"):
+        tg.compile(np.sin, accept="yes")

@@ -21,6 +21,7 @@ def debug() -> changed_state:
     A context manager and, called, a decorator, for this thread or context. An op that makes one of
     finite inputs raises FloatingPointError, with the line of the user's code; in `backward` so does
     a rule that makes one of a finite cotangent. The `line` of a Node is where it was made.
+    Jacobians by blocks, and calls of what `compile` has recorded before, are not looked into.
 
     >>> import numpy as np, tinygraph as tg
     >>> with tg.debug(), np.errstate(divide="ignore"):  # doctest: +ELLIPSIS
@@ -62,9 +63,10 @@ def refuse(name: str, value: Any, what: str, inputs: list[Any], line: Any) -> No
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(part))[0])
     shapes = ", ".join(str(x.shape) for value in inputs for x in parts_of(value))
     at = f" at index {index}" if index else ""
+    place = f", in {line}" if line else ""
     raise FloatingPointError(
-        f"{name} gave {part[index]}{at} of finite {what} of shape {shapes}, in {line}; look at "
-        f"its inputs there, keep them from where it has no finite value or slope"
+        f"{name} gave {part[index]}{at} of finite {what} of shape {shapes}{place}; keep its inputs "
+        f"from where it has no finite value or slope, by np.where or np.clip for one"
     )
 
 

@@ -48,7 +48,7 @@ def forward(output: Node) -> None:
             node._value = as_value(node.forward_fn(*values), node.op)
             node.stamp = next_stamp()
             if is_debugging:
-                debugging.refuse_made(node, label(node), values)
+                debugging.refuse_made(node, node.op.name if node.op else "a node", values)
 
 
 def backward(
@@ -96,10 +96,10 @@ def backward(
                 fits = False
             if not fits:
                 gradient = fit(gradient, x, node)
-            if is_debugging:
-                debugging.refuse_gradient(node, gradient, g)
             before = gradients.get(x)
             gradients[x] = gradient if before is None else before + gradient
+            if is_debugging:
+                debugging.refuse_gradient(node, gradients[x], g)
     return gradients
 
 

@@ -255,7 +255,11 @@ class Compiled:
     def last_plan(self) -> Plan:
         """Give the plan that was used last."""
         if self._latest is None:
-            raise ValueError(f"compile: {self.f} has not been called yet, so there is no plan")
+            name = getattr(self.f, "__qualname__", "the function")
+            raise ValueError(
+                f"compile: {name} has not been called yet, so there is no plan; call it once with "
+                f"arguments like those to come"
+            )
         return self._latest
 
 
@@ -326,6 +330,9 @@ def compile(
     >>> f(np.array([0.0, 1.0]))
     array([0.        , 1.52318831])
     """
+    for name, x in (("f", f), ("accept", accept)):
+        if x is not None and not callable(x):
+            raise TypeError(f"compile: expected a function for {name}, got {type(x).__name__}")
     if backend not in ("numpy", "blas"):
         raise ValueError(f"compile: expected backend 'numpy' or 'blas', got {backend!r}")
     passes = PASSES if simplify else PASSES[:1]

@@ -230,8 +230,8 @@ class Tape:
         name = x if isinstance(x, str) else x._describe()
         self.refusal = CompileError(
             f"compile: the value of {name} was asked for in {user_line()}; it is another "
-            f"one at every call, so that nothing may depend on it: write np.where for a branch, "
-            f"and read or print values outside of the compiled function"
+            f"one at every call, so that nothing may depend on it: compute with the Node in place "
+            f"of its value, write np.where for a branch, and read or print values outside"
         )
         raise self.refusal
 

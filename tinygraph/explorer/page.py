@@ -59,10 +59,13 @@ def explore(
     from `cotangents`, one for each output; the `grad` of leaves is left as it is. Outputs without
     gradients are shown without the backward pass.
     """
-    nodes = [outputs] if isinstance(outputs, Node) else list(outputs)
+    nodes: list[Any] = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
     if not nodes or not all(isinstance(node, Node) for node in nodes):
         got = ", ".join(type(node).__name__ for node in nodes) or "nothing"
-        raise TypeError(f"explore: expected a Node or a list of Nodes, got {got}")
+        raise TypeError(
+            f"explore: expected a Node or a list of Nodes, got {got}; compute with tg.Node(array), "
+            f"and give what comes of it"
+        )
     for node in nodes:
         refuse_while_taped(node)
     if cotangents is not None:

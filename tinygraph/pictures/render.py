@@ -59,6 +59,11 @@ def render(
         raise ValueError(f"render: expected max_nodes of at least 1, got {max_nodes}")
     if theme not in THEMES:
         raise ValueError(f"render: expected a theme of {', '.join(THEMES)}, got {theme!r}")
+    if is_compiled(outputs) and (backward or nonfinite):
+        raise ValueError(
+            "render: a compiled function's plan holds no values and no backward graph of its own; "
+            "leave out backward and nonfinite, or render the Node that the function itself gives"
+        )
     picture = with_gradients(nodes_of(outputs)) if backward else picture_of(outputs)
     facts = facts_for(show, outputs)
     if before is not None:
@@ -78,9 +83,14 @@ def as_sequence(one: Any) -> Sequence[Any]:
     return tuple(one) if isinstance(one, list | tuple) else (one,)
 
 
+def is_compiled(outputs: Sequence[Any]) -> bool:
+    """Tell whether what is to be drawn is a compiled function."""
+    return len(outputs) == 1 and hasattr(outputs[0], "explain")
+
+
 def picture_of(outputs: Sequence[Any]) -> Picture:
     """Give the picture of Nodes, or of a compiled function's plan."""
-    if len(outputs) == 1 and hasattr(outputs[0], "explain"):
+    if is_compiled(outputs):
         from tinygraph.pictures.plan import picture_of_plan
 
         return picture_of_plan(outputs[0])
