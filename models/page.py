@@ -172,7 +172,7 @@ progress { width: 100%; height: 8px; accent-color: var(--c0); }
 .facts { display: flex; flex-wrap: wrap; gap: 8px 28px; margin: 12px 0; }
 .facts dt { color: var(--soft); font-size: 12px; } .facts dd { margin: 0; font-weight: 600; }
 .row { display: grid; gap: 8px 20px; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); }
-.row.two { grid-template-columns: repeat(auto-fill, minmax(420px, 1fr)); }
+.row.two { grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); }
 figure { margin: 6px 0; } figcaption { font-size: 13px; }
 figure svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--soft); font-size: 11.5px; }

@@ -1,5 +1,6 @@
 """Updates of weights by BLAS: they agree with those by NumPy, and nobody else sees them."""
 
+import importlib
 import importlib.util
 import signal
 import subprocess
@@ -9,8 +10,18 @@ import numpy as np
 import pytest
 
 import tinygraph as tg
+from tinygraph.compiler import blas
 
 pytest.importorskip("scipy")
+threadpoolctl = pytest.importorskip("threadpoolctl")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    importlib.import_module("scipy.linalg.blas")
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        yield
+
 
 OPTIMIZERS = {
     "sgd": lambda parameters: tg.optim.SGD(parameters, 0.1),
@@ -71,6 +82,25 @@ def test_weights_without_a_velocity_are_left_to_blas_and_biases_are_not():
     assert compiled.source.count("partial(dgemm") == 2
     assert "dgemm" not in compiled.explain()
     assert "1.0 * w" not in compiled.explain()
+
+
+def test_with_more_threads_weights_are_left_to_numpy(monkeypatch):
+    monkeypatch.setattr("tinygraph.compiler.blas.has_one_thread", lambda: False)
+    _, step = network()
+    compiled = tg.compile(step, backend="blas")
+    compiled(*batch())
+    assert "gemm" not in compiled.source
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_counted(threads, monkeypatch):
+    with threadpoolctl.threadpool_limits(threads, user_api="blas"):
+        several = any(x["num_threads"] > 1 for x in threadpoolctl.threadpool_info())
+        assert blas.has_one_thread() is not several
+    monkeypatch.setattr(blas, "find_spec", lambda name: None)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", str(threads))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert blas.has_one_thread() is (threads == 1)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +255,7 @@ def test_the_saved_file_needs_numpy_alone(tmp_path):
 def test_an_unknown_backend_and_a_missing_scipy_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="'numpy' or 'blas', got 'fortran'"):
         tg.compile(np.sin, backend="fortran")
-    monkeypatch.setattr("tinygraph.compiler.blas.find_spec", lambda name: None)
+    monkeypatch.setattr(blas, "find_spec", lambda name: None)
     assert importlib.util.find_spec("scipy") is not None
     with pytest.raises(ImportError, match=r"tinygraph\[scipy\]"):
         tg.compile(np.sin, backend="blas")

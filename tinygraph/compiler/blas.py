@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,7 +16,13 @@ from tinygraph.node import Node
 
 
 def accumulate_products(program: Program) -> Program:
-    """Leave updates of weights by products of matrices to BLAS, once all else is computed."""
+    """Leave updates of weights by products of matrices to BLAS, once all else is computed.
+
+    Only with one thread: SciPy's BLAS is another than NumPy's, and where the threads of both wait
+    for work in the way that they do, by spinning, a step takes a hundred times as long.
+    """
+    if not has_one_thread():
+        return program
     graph = Graph(program)
     seen_by = sources(program)
     updates, accumulations = [], []
@@ -73,6 +80,17 @@ def own_array(leaf: Node) -> Array:
     value: Array = leaf._value
     alone = value.flags.owndata and value.flags.carray and not is_shared(value, holders=2)
     return value if alone else np.array(value, order="C")
+
+
+def has_one_thread() -> bool:
+    """Tell whether products of matrices are done by one thread."""
+    if find_spec("threadpoolctl") is None:
+        return "1" in map(os.environ.get, ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
+    import scipy.linalg.blas  # noqa: F401 - so that its threads are counted
+    import threadpoolctl
+
+    pools = threadpoolctl.threadpool_info()
+    return all(pool["num_threads"] == 1 for pool in pools if pool["user_api"] == "blas")
 
 
 def require_scipy() -> None:
