@@ -90,6 +90,7 @@ IMPLEMENTATIONS: Implementations[Step] = {
     "tinygraph": (make_tinygraph, "tinygraph"),
     COMPILED: (make_compiled, "tinygraph"),
     "tinygraph, with BLAS": (partial(make_compiled, backend="blas"), "scipy"),
+    "tinygraph, with numba": (partial(make_compiled, backend="numba"), "numba"),
     "pytorch": (peers.make_pytorch, "torch"),
     "pytorch, compiled": (peers.make_pytorch_compiled, "torch"),
     "jax, jitted": (peers.make_jax, "jax"),

@@ -84,6 +84,8 @@ def own_array(leaf: Node) -> Array:
 
 def has_one_thread() -> bool:
     """Tell whether products of matrices are done by one thread."""
+    if find_spec("scipy") is None:
+        return False
     if find_spec("threadpoolctl") is None:
         return "1" in map(os.environ.get, ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
     import scipy.linalg.blas  # noqa: F401 - so that its threads are counted
@@ -91,12 +93,3 @@ def has_one_thread() -> bool:
 
     pools = threadpoolctl.threadpool_info()
     return all(pool["num_threads"] == 1 for pool in pools if pool["user_api"] == "blas")
-
-
-def require_scipy() -> None:
-    """Refuse to go on without SciPy."""
-    if find_spec("scipy") is None:
-        raise ImportError(
-            "compile(backend='blas') calls BLAS through SciPy, which is not installed; install "
-            "it with `pip install tinygraph[scipy]`, or leave the backend to NumPy"
-        )

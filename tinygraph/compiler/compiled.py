@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from dataclasses import replace
 from functools import update_wrapper
+from importlib.util import find_spec
 from itertools import chain, count, repeat
 from operator import attrgetter, call
 from threading import RLock
@@ -19,8 +20,10 @@ import numpy as np
 
 from tinygraph.buffer import any_is_shared
 from tinygraph.compiler import saved
-from tinygraph.compiler.blas import accumulate_products, own_array, require_scipy
+from tinygraph.compiler.blas import accumulate_products, own_array
 from tinygraph.compiler.emit import Emitter
+from tinygraph.compiler.kernels import fuse_elementwise
+from tinygraph.compiler.memory import is_kernel
 from tinygraph.compiler.passes import PASSES, Pass, describe_program
 from tinygraph.compiler.profiled import profile
 from tinygraph.compiler.tape import Recording, record_call, refuse_old_gradient
@@ -33,6 +36,16 @@ Function = Callable[..., Any]
 
 MOST_PLANS = 16
 """How many plans a compiled function keeps: those used last."""
+
+BACKENDS: dict[str, list[Pass]] = {
+    "numpy": [],
+    "blas": [accumulate_products],
+    "numba": [fuse_elementwise, accumulate_products],
+}
+"""What is done beside the simplifications, by the backend's name."""
+
+FURTHER = [fuse_elementwise, accumulate_products]
+NEEDED = {"blas": "scipy", "numba": "numba"}
 
 _numbers = count()
 _values_of = attrgetter("_value")
@@ -49,9 +62,11 @@ class Plan:
         recording: Recording = record_call(f, args, kwargs)
         self.program = recording.program
         self.history = [("recorded", describe_program(self.program))]
+        self.portable = self.program
         for simplification in passes:
-            # What NumPy alone can do, for files.
-            self.portable = replace(self.program)
+            if self.portable is self.program and simplification in FURTHER:
+                # What NumPy alone can do, for files.
+                self.portable = replace(self.program)
             simplification(self.program)
             self.history.append((simplification.__name__, describe_program(self.program)))
         self.name = getattr(f, "__name__", "compiled")
@@ -71,7 +86,7 @@ class Plan:
         self.accumulated = [recording.leaves[last.leaf] for last in self.program.accumulations]
         self.changed = [*self.updated, *self.accumulated]
         self.quietly: Function = run_quietly
-        if not any(map(callable, self.emitter.objects.values())):
+        if not any(callable(x) and not is_kernel(x) for x in self.emitter.objects.values()):
             # To enter a context takes less than np.errstate does, but hides the caller's context.
             context = Context()
             context.run(np.seterr, all="ignore")
@@ -306,6 +321,16 @@ def refuse_different(x: Any, y: Any, f: Function) -> None:
         )
 
 
+def require_packages(backend: str) -> None:
+    """Refuse a backend whose package is not installed."""
+    package = NEEDED.get(backend)
+    if package is not None and find_spec(package) is None:
+        raise ImportError(
+            f"compile(backend={backend!r}) needs {package}, which is not installed; install it "
+            f"with `pip install tinygraph[{package}]`, or leave the backend to NumPy"
+        )
+
+
 def compile(
     f: Function | None = None,
     *,
@@ -323,7 +348,8 @@ def compile(
     recording alone: what depends on values there, on random numbers, or prints them, is refused.
     Without `simplify` results are those of `f` to the bit, else to rounding. With `check` every
     call runs `f` too, and compares. `accept` is called with the result before Nodes are set: if it
-    raises, they keep their values. The `backend` "blas" leaves updates of weights to SciPy's gemm.
+    raises, they keep their values. The `backend` "blas" leaves updates of weights to SciPy's gemm,
+    "numba" also runs of element-wise steps to loops that numba compiles.
 
     >>> import numpy as np, tinygraph as tg
     >>> f = tg.compile(lambda x: np.tanh(x) * 2)
@@ -333,12 +359,10 @@ def compile(
     for name, x in (("f", f), ("accept", accept)):
         if x is not None and not callable(x):
             raise TypeError(f"compile: expected a function for {name}, got {type(x).__name__}")
-    if backend not in ("numpy", "blas"):
-        raise ValueError(f"compile: expected backend 'numpy' or 'blas', got {backend!r}")
-    passes = PASSES if simplify else PASSES[:1]
-    if backend == "blas":
-        require_scipy()
-        passes = [*passes, accumulate_products]
+    if backend not in BACKENDS:
+        raise ValueError(f"compile: expected a backend of {[*BACKENDS]}, got {backend!r}")
+    require_packages(backend)
+    passes = [*(PASSES if simplify else PASSES[:1]), *BACKENDS[backend]]
     if f is None:
         return lambda function: Compiled(function, passes, check, accept)
     return Compiled(f, passes, check, accept)

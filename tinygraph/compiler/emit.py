@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.compiler.memory import REDUCTIONS, lay_out, writes_into
+from tinygraph.compiler.memory import REDUCTIONS, is_kernel, lay_out, writes_into
 from tinygraph.compiler.passes import is_transpose
 from tinygraph.compiler.program import Accumulation, Program, Step, Value
 from tinygraph.op import OPS, describe, is_dispatched
@@ -230,6 +230,8 @@ class Emitter:
         if function in OPS and OPS[function].signature.takes_sequence:
             inputs = [f"({', '.join(inputs)},)"]
         keywords = [f"{key}={self.operand(x)}" for key, x in params.items()]
+        if is_kernel(function):
+            return f"{self.function(step)}({', '.join([*inputs, str(into)])})"
         if into is not None:
             keywords.append(f"out={into}")
         if is_method(step):

@@ -121,7 +121,7 @@ def operand_to_scale(graph: Graph, maker: Step, s: Any) -> int | None:
     linear = [
         (position, x)
         for position, x in enumerate(maker.inputs)
-        if isinstance(x, Value) and x.dtype == out.dtype and x.shape
+        if isinstance(x, Value) and x.dtype == out.dtype and x.shape and x.array is None
     ]
     for position, x in linear:
         scales = [scale_of(step) for step in graph.uses[x]]
