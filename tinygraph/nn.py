@@ -80,7 +80,7 @@ def _relu(x: Any) -> Any:
 
 @op(_relu)
 def relu(g: Any, out: Any, x: Any) -> Rule:
-    return (g * (x > 0),)
+    return (g * (out > 0),)
 
 
 def _leaky_relu(x: Any, *, slope: float = 0.01) -> Any:
