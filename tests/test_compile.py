@@ -555,28 +555,32 @@ SAVED: dict[str, Callable[..., Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", SAVED)
-def test_a_saved_plan_runs_without_tinygraph(name: str, tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    x, w = generator.normal(size=(5, 3)), generator.normal(size=(4, 3))
-    function = SAVED[name]
+def assert_saved_gives_the_same(function: Callable[..., Any], x: Any, w: Any, folder: Path) -> None:
+    """Compile, save and run a function in a process of its own, without tinygraph."""
 
     def f(x: Any, w: Any) -> Any:
         return function(x, w)
 
     compiled = tg.compile(f)
     expected = compiled(x, w)
-    compiled.save(tmp_path / "f.py")
-    np.savez(tmp_path / "data.npz", x, w, expected)
-    (tmp_path / "run.py").write_text(RUN_SAVED)
+    compiled.save(folder / "f.py")
+    np.savez(folder / "data.npz", x, w, expected)
+    (folder / "run.py").write_text(RUN_SAVED)
     found = subprocess.run(
         [sys.executable, "-I", "run.py", "f.py", "data.npz"],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert found.stdout == "the same\n", found.stderr
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_a_saved_plan_runs_without_tinygraph(name: str, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    x, w = generator.normal(size=(5, 3)), generator.normal(size=(4, 3))
+    assert_saved_gives_the_same(SAVED[name], x, w, tmp_path)
 
 
 def test_a_function_without_source_cannot_be_saved(tmp_path: Path) -> None:

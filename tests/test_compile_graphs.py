@@ -1,8 +1,6 @@
 """compile and random graphs: values and derivatives are those of eager, whatever the graph."""
 
 import itertools
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygraph as tg
-from tests.test_compile import RUN_SAVED, Model, assert_same
+from tests.test_compile import Model, assert_same, assert_saved_gives_the_same
 from tinygraph.compiler.compiled import build
 from tinygraph.compiler.memory import lay_out
 from tinygraph.testing import graphs
@@ -213,20 +211,5 @@ SAVED: dict[str, Callable[..., Any]] = {
 def test_a_saved_plan_with_computed_indices_runs_without_tinygraph(
     name: str, tmp_path: Path
 ) -> None:
-    generator = np.random.default_rng(0)
-    x, w = generator.normal(size=(2, 5, 3))
-    function = SAVED[name]
-
-    def f(x: Any, w: Any) -> Any:
-        return function(x, w)
-
-    compiled = tg.compile(f)
-    expected = compiled(x, w)
-    compiled.save(tmp_path / "f.py")
-    np.savez(tmp_path / "data.npz", x, w, expected)
-    (tmp_path / "run.py").write_text(RUN_SAVED)
-    found = subprocess.run(
-        [sys.executable, "-I", "run.py", "f.py", "data.npz"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert found.stdout == "the same\n", found.stderr
+    x, w = np.random.default_rng(0).normal(size=(2, 5, 3))
+    assert_saved_gives_the_same(SAVED[name], x, w, tmp_path)

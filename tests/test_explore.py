@@ -5,7 +5,6 @@ import hashlib
 import html
 import json
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygraph as tg
+from tests.browser import browser_with
 from tinygraph.explorer import arrays
 from tinygraph.explorer.data import graph_data
 from tinygraph.explorer.formulas import parsed
@@ -515,20 +515,6 @@ def test_a_small_page_is_small_and_a_notebook_shows_it(tmp_path: Path) -> None:
 
 # In a browser.
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1300,850",
-]
-
 
 class Browser:
     """A page in Chromium, and what can be done with it."""
@@ -569,17 +555,8 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver")
-    if not CHROMIUM or not DRIVER:
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with browser_with(tmp_path_factory.mktemp("profile"), "window-size=1300,850") as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ class Optimizer:
         tape = get_state().tape
         if tape is not None:
             tape.refuse("the learning rate")
-        return _rate_at(self._learning_rate, self._steps)
+        return self._rate_now(self._learning_rate)
 
     @learning_rate.setter
     def learning_rate(self, rate: Rate) -> None:
@@ -180,7 +180,10 @@ class Optimizer:
 
     def _rate_of(self, parameter: Parameter, common: float) -> float:
         own_rate = parameter.options["learning_rate"]
-        return common if own_rate is None else _rate_at(own_rate, self._steps)
+        return common if own_rate is None else self._rate_now(own_rate)
+
+    def _rate_now(self, rate: Rate) -> float:
+        return _rate_at(rate, self._steps)
 
     def _next(
         self,
@@ -227,8 +230,8 @@ class Optimizer:
             )
         if node.dtype.kind == "c":
             raise TypeError(f"compile: {parameter.describe()} is complex; its steps run eagerly")
-        own = parameter.options["learning_rate"] is not None
-        rate_of = partial(self._rate_of, parameter, 0.0) if own else self._common_rate
+        own_rate = parameter.options["learning_rate"]
+        rate_of = self._common_rate if own_rate is None else partial(self._rate_now, own_rate)
         rate = tape.number(rate_of, node.dtype, "learning rate")
         count = len(self.numbers(parameter))
         numbers = [

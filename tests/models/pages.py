@@ -1,11 +1,7 @@
-"""What tests of pages share: a parser that checks, a real browser, a hostile name."""
+"""What tests of pages share: a parser that checks, and a hostile name."""
 
-import shutil
-from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
-
-import pytest
 
 HOSTILE = "</script><script>alert(1)</script><b x='\"&amp;"
 VOID = {"meta", "img", "br"}
@@ -66,24 +62,3 @@ def parsed(path):
     content = Path(path).read_bytes()
     assert len(content) < MOST_BYTES
     return Parsed(content.decode())
-
-
-@contextmanager
-def browser_with(folder):
-    """Start a headless Chromium that keeps its profile in a folder; skip where there is none."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if not all(programs):
-        pytest.skip("no chromium and chromedriver here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking"):
-        options.add_argument(f"--{flag}")
-    options.add_argument(f"--user-data-dir={folder}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=programs[1])
-    browser = webdriver.Chrome(options=options, service=service)
-    try:
-        yield browser
-    finally:
-        browser.quit()

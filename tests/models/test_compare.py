@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from models import compare, mnist
 from models.compare import best_of, grouped, mean_line, varied
 from models.page import Page, page_of, read_runs
-from tests.models.pages import HOSTILE, Parsed, browser_with, parsed
+from tests.browser import browser_with
+from tests.models.pages import HOSTILE, Parsed, parsed
 
 SHORT = ["--data", "digits", "--no-progress"]
 

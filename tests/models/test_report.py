@@ -23,7 +23,8 @@ from models.record import (
     some_of,
 )
 from models.report import Report, as_image, averaged, confidence, side, sure_percent
-from tests.models.pages import HOSTILE, Parsed, browser_with, parsed
+from tests.browser import browser_with
+from tests.models.pages import HOSTILE, Parsed, parsed
 
 
 def make_data(count=60, inputs=2, classes=2, seed=0):

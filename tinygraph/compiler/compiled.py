@@ -44,8 +44,11 @@ BACKENDS: dict[str, list[Pass]] = {
 }
 """What is done beside the simplifications, by the backend's name."""
 
-FURTHER = [fuse_elementwise, accumulate_products]
 NEEDED = {"blas": "scipy", "numba": "numba"}
+"""The packages of backends."""
+
+Passes = tuple[Sequence[Pass], Sequence[Pass]]
+"""The simplifications, and what a backend does beside them."""
 
 _numbers = count()
 _values_of = attrgetter("_value")
@@ -56,19 +59,15 @@ _run_all = deque[Any](maxlen=0).extend
 class Plan:
     """The function made of one recorded call, and what to give it and to do with its results."""
 
-    def __init__(
-        self, f: Function, args: Any, kwargs: Mapping[str, Any], passes: Sequence[Pass]
-    ) -> None:
+    def __init__(self, f: Function, args: Any, kwargs: Mapping[str, Any], passes: Passes) -> None:
         recording: Recording = record_call(f, args, kwargs)
         self.program = recording.program
         self.history = [("recorded", describe_program(self.program))]
-        self.portable = self.program
-        for simplification in passes:
-            if self.portable is self.program and simplification in FURTHER:
-                # What NumPy alone can do, for files.
-                self.portable = replace(self.program)
-            simplification(self.program)
-            self.history.append((simplification.__name__, describe_program(self.program)))
+        simplifications, further = passes
+        self.simplify(simplifications)
+        # What NumPy alone can do, for files.
+        self.portable = replace(self.program)
+        self.simplify(further)
         self.name = getattr(f, "__name__", "compiled")
         self.emitter = Emitter(self.program, self.name)
         self.source = self.emitter.text()
@@ -91,6 +90,12 @@ class Plan:
             context = Context()
             context.run(np.seterr, all="ignore")
             self.quietly = context.run
+
+    def simplify(self, passes: Sequence[Pass]) -> None:
+        """Do passes, one after the other."""
+        for simplification in passes:
+            simplification(self.program)
+            self.history.append((simplification.__name__, describe_program(self.program)))
 
     def fits(self, args: tuple[Any, ...]) -> bool:
         """Tell, in little time, whether arguments are arrays of the shapes and dtypes recorded."""
@@ -175,9 +180,7 @@ class Compiled:
     Calls hold a lock, so that threads may share it.
     """
 
-    def __init__(
-        self, f: Function, passes: Sequence[Pass], check: bool, accept: Function | None
-    ) -> None:
+    def __init__(self, f: Function, passes: Passes, check: bool, accept: Function | None) -> None:
         self.f = f
         self.accept = accept
         self.passes = passes
@@ -362,7 +365,7 @@ def compile(
     if backend not in BACKENDS:
         raise ValueError(f"compile: expected a backend of {[*BACKENDS]}, got {backend!r}")
     require_packages(backend)
-    passes = [*(PASSES if simplify else PASSES[:1]), *BACKENDS[backend]]
+    passes = PASSES if simplify else PASSES[:1], BACKENDS[backend]
     if f is None:
         return lambda function: Compiled(function, passes, check, accept)
     return Compiled(f, passes, check, accept)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygraph.compiler.memory import lay_out
+from tinygraph.compiler.program import Value
 from tinygraph.op import OPS
 from tinygraph.pictures.model import Picture, Scope, collect
 from tinygraph.rules.parts import part
 
 if TYPE_CHECKING:
     from tinygraph.compiler.compiled import Compiled
-    from tinygraph.compiler.program import Step, Value
+    from tinygraph.compiler.program import Step
 
 
 @dataclass(eq=False, slots=True)
@@ -99,7 +100,7 @@ class Made:
         """Make the node of a step, and of each of several results."""
         function = step.function
         op = OPS.get(function) or named(function)
-        inputs = tuple(self.of(x) if is_value(x) else x for x in step.inputs)
+        inputs = tuple(self.of(x) if isinstance(x, Value) else x for x in step.inputs)
         first = step.outputs[0]
         node = Planned(
             None, op, inputs, step.params, None if step.joint else first.shape, first.dtype,
@@ -113,11 +114,6 @@ class Made:
             params = {"number": number}
             one = Planned(None, part, (node,), params, out.shape, out.dtype, scope=step.scope)
             self.add(out, one)
-
-
-def is_value(x: Any) -> bool:
-    """Tell a value of the program from a plain number."""
-    return hasattr(x, "array") and hasattr(x, "shape")
 
 
 def named(function: Any) -> Any:
