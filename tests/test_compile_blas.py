@@ -121,6 +121,34 @@ def test_values_and_arguments_may_lie_in_any_order(arrange):
         np.testing.assert_allclose(leaf.value, other.value, rtol=1e-12)
 
 
+@pytest.mark.parametrize("x_dtype", ["float32", "float16", "bool", "int64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_learn_from_inputs_of_other_dtypes(dtype, x_dtype):
+    x = (3 * batch()[0]).astype(x_dtype)
+    # The product that is added to the weights has x for its first factor here.
+    start = np.linspace(-1, 1, 35).reshape(7, 5).astype(dtype)
+
+    def trained(backend):
+        w = tg.Node(start)
+        optimizer = tg.optim.SGD([w], 0.001)
+
+        def step(x):
+            loss = np.sum(np.square(x @ w))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = tg.compile(step, backend=backend) if backend else step
+        for _ in range(2):
+            step(x)
+        return w.value
+
+    expected = trained(None)
+    assert not np.array_equal(expected, start)
+    np.testing.assert_allclose(trained("blas"), expected, rtol=100 * np.finfo(dtype).eps)
+
+
 def test_who_holds_a_value_keeps_it():
     leaves, step = network()
     compiled = tg.compile(step, backend="blas")
