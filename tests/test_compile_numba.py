@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 import tinygraph as tg
-from tinygraph.compiler.kernels import FUSED
-from tinygraph.compiler.memory import is_kernel
+from tinygraph.compiler.loops import FUSED, Loop
 
 pytest.importorskip("numba")
 
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.5, 2.5, 1e-3, -30.0, np.inf, -np.inf, np.nan])
 
 
-def kernels_of(compiled: Any) -> list[Any]:
-    return [
-        step.function for step in compiled.last_plan().program.steps if is_kernel(step.function)
-    ]
+def loops_of(compiled: Any) -> list[Any]:
+    steps = compiled.last_plan().program.steps
+    return [step.function for step in steps if isinstance(step.function, Loop)]
+
+
+def kernels_of(compiled: Any) -> set[int]:
+    return {step.kernel for step in compiled.last_plan().program.steps} - {None}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -115,7 +117,7 @@ def test_empty_and_integer_arrays_are_left_to_numpy() -> None:
     assert not kernels_of(compiled)
     found = compiled(np.ones((2, 3), np.int32))
     np.testing.assert_allclose(found, [2 * np.exp(2.0) + 2] * 3)
-    assert [kernel.__name__ for kernel in kernels_of(compiled)] == ["exp_add"]
+    assert [loop.__name__ for loop in loops_of(compiled)] == ["exp_add"]
 
 
 def test_the_saved_file_is_written_for_numpy_alone(tmp_path: Any) -> None:

@@ -14,6 +14,9 @@ from tinygraph.compiler.passes import Graph, drop_unused, scale_of
 from tinygraph.compiler.program import Accumulation, Program, Step, Value
 from tinygraph.node import Node
 
+MOST_BY_SCIPY = 1 << 22
+"""From how many multiplications on NumPy's BLAS, which is newer, is worth a call and a sum."""
+
 
 def accumulate_products(program: Program) -> Program:
     """Leave updates of weights by products of matrices to BLAS, once all else is computed.
@@ -55,7 +58,9 @@ def accumulation(graph: Graph, w: Value, number: int, value: Value) -> Accumulat
         return None
     a, b = maker.inputs
     are_alike = is_matrix(a) and is_matrix(b) and a.dtype == b.dtype == w.dtype
-    return Accumulation(number, a, b, alpha, beta) if are_alike else None
+    if not are_alike or w.size * a.shape[1] > MOST_BY_SCIPY:
+        return None
+    return Accumulation(number, a, b, alpha, beta)
 
 
 def maker_of(graph: Graph, value: Value) -> Step | None:

@@ -22,8 +22,8 @@ from tinygraph.buffer import any_is_shared
 from tinygraph.compiler import saved
 from tinygraph.compiler.blas import accumulate_products, own_array
 from tinygraph.compiler.emit import Emitter
-from tinygraph.compiler.kernels import fuse_elementwise
-from tinygraph.compiler.memory import is_kernel
+from tinygraph.compiler.kernels import join_steps
+from tinygraph.compiler.loops import fuse_elementwise
 from tinygraph.compiler.passes import PASSES, Pass, describe_program
 from tinygraph.compiler.profiled import profile
 from tinygraph.compiler.tape import Recording, record_call, refuse_old_gradient
@@ -40,7 +40,7 @@ MOST_PLANS = 16
 BACKENDS: dict[str, list[Pass]] = {
     "numpy": [],
     "blas": [accumulate_products],
-    "numba": [fuse_elementwise, accumulate_products],
+    "numba": [fuse_elementwise, accumulate_products, join_steps],
 }
 """What is done beside the simplifications, by the backend's name."""
 
@@ -85,7 +85,7 @@ class Plan:
         self.accumulated = [recording.leaves[last.leaf] for last in self.program.accumulations]
         self.changed = [*self.updated, *self.accumulated]
         self.quietly: Function = run_quietly
-        if not any(callable(x) and not is_kernel(x) for x in self.emitter.objects.values()):
+        if not any(map(callable, self.emitter.objects.values())):
             # To enter a context takes less than np.errstate does, but hides the caller's context.
             context = Context()
             context.run(np.seterr, all="ignore")

@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import keyword
-import re
 import sys
+from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from tinygraph.compiler.memory import REDUCTIONS, is_kernel, lay_out, writes_into
+from tinygraph.compiler.kernel_text import Kernel
+from tinygraph.compiler.loops import Loop
+from tinygraph.compiler.memory import REDUCTIONS, lay_out, writes_into
 from tinygraph.compiler.passes import is_transpose
 from tinygraph.compiler.program import Accumulation, Program, Step, Value
+from tinygraph.compiler.text import Names, indent
 from tinygraph.op import OPS, describe, is_dispatched
 
 GEMM = {"f": "sgemm", "d": "dgemm"}
 """BLAS's products of matrices by the characters of dtypes."""
-
-
-class Names:
-    """A name of its own for everything that the text speaks of."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = {"np", "make"}
-        self._names: dict[Any, str] = {}
-
-    def of(self, thing: Any, hint: str) -> str:
-        """Give the name of `thing`, made of `hint` where it has none yet."""
-        if thing not in self._names:
-            self._names[thing] = self._fresh(hint)
-        return self._names[thing]
-
-    def share(self, thing: Any, name: str) -> str:
-        """Let `thing` go by a name that is given already."""
-        self._names[thing] = name
-        return name
-
-    def known(self, thing: Any) -> bool:
-        """Tell whether `thing` has a name."""
-        return thing in self._names
-
-    def _fresh(self, hint: str) -> str:
-        word = re.sub(r"\W+", "_", hint).strip("_") or "value"
-        word = f"_{word}" if word[0].isdigit() or keyword.iskeyword(word) else word
-        name, number = word, 1
-        while name in self._taken:
-            number += 1
-            name = f"{word}_{number}"
-        self._taken.add(name)
-        return name
 
 
 class Emitter:
@@ -73,7 +43,7 @@ class Emitter:
         """Give the whole source: a function that makes the function."""
         program = self.program
         for step in program.steps:
-            if not is_method(step):
+            if step.kernel is None and not is_method(step):
                 self.function(step)
         sizes = enumerate(self._layout.sizes)
         self.outside += [f"buffer_{n} = np.empty({size}, np.uint8)" for n, size in sizes]
@@ -81,7 +51,12 @@ class Emitter:
         arguments = [self.operand(x) for x in given]
         targets = [self.next_of(number) for number, _ in program.updates]
         targets += [self.next_of(last.leaf) for last in program.accumulations]
-        lines = [line for step in program.steps if (line := self.line(step)) is not None]
+        lines = []
+        for kernel, run in groupby(program.steps, lambda step: step.kernel):
+            if kernel is not None:
+                lines += Kernel(self).steps(list(run))
+            else:
+                lines += [line for step in run if (line := self.line(step)) is not None]
         lines += self.last_lines(targets)
         inside = [f"def {self.name}({', '.join([*arguments, *targets])}):", *indent(lines)]
         body = [*self.imports, *self.outside, "", *inside, "", f"return {self.name}"]
@@ -109,15 +84,16 @@ class Emitter:
         if isinstance(x, np.integer):
             return repr(int(x))
         if isinstance(x, np.generic):
-            return self.bound((type(x), x.tobytes()), "number", f"np.{x.dtype.name}({x.item()!r})")
+            value = repr(x.item()) if np.isfinite(x) else repr(str(x))
+            return self.bound((type(x), x.tobytes()), hint_of(x), f"np.{x.dtype.name}({value})")
         if isinstance(x, float | complex) and not np.isfinite(x):
             return self.bound((type(x), repr(x)), "number", f"{type(x).__name__}('{x}')")
         return repr(x)
 
     def constant(self, array: Any, hint: str = "constant") -> str:
         """Give the name of a constant array: written out where it is small."""
-        if array.shape == () and array.dtype.kind in "iuf":
-            hint = f"c_{array.item():g}".replace("-", "minus_")
+        if array.shape == ():
+            hint = hint_of(array)
         written = array.dtype.kind in "biuf" and array.flags.c_contiguous
         if written and array.size <= 16 and np.isfinite(array).all():
             text = f"np.array({array.tolist()!r}, np.{array.dtype.name})"
@@ -190,7 +166,10 @@ class Emitter:
 
     def hint(self, step: Step, out: Value) -> str:
         """Give the word that a result is named by: the user's, else the scope and the function."""
-        words = [*step.scope[-1:], getattr(step.function, "__name__", "value").strip("_<>")]
+        function = (
+            step.function.steps[-1].function if isinstance(step.function, Loop) else step.function
+        )
+        words = [*step.scope[-1:], getattr(function, "__name__", "value").strip("_<>")]
         return out.name or "_".join(words)
 
     def into(self, step: Step) -> str | None:
@@ -202,16 +181,25 @@ class Emitter:
             return self.names.share(out, self.next_of(self._layout.update[out]))
         if out not in self._layout.buffer:
             return None
+        known = self.names.known(out)
         name = self.names.of(out, self.hint(step, out))
-        buffer = f"buffer_{self._layout.buffer[out]}"
-        dtype = f"np.{out.dtype.name}"
-        order = out.order or tuple(range(len(out.shape)))
-        lying = tuple(out.shape[axis] for axis in order)
-        text = f"{name} = {buffer}[:{out.nbytes}].view({dtype}).reshape({lying})"
-        if out.order is not None:
-            text += f".transpose({tuple(map(order.index, range(len(order))))})"
-        self.outside.append(text)
+        bytes = f"buffer_{self._layout.buffer[out]}[:{out.nbytes}].view(np.{out.dtype.name})"
+        if not known:
+            text = self.lying(out, lambda shape: f"{bytes}.reshape({shape})")
+            self.outside.append(f"{name} = {text}")
         return name
+
+    def fresh(self, out: Value) -> str:
+        """Give the text of a new array for a result."""
+        return self.lying(out, lambda shape: f"np.empty({shape}, np.{out.dtype.name})")
+
+    def lying(self, out: Value, array: Callable[[Any], str]) -> str:
+        """Give the text of an array of a shape, with its axes as they are to lie in memory."""
+        order = out.order or tuple(range(len(out.shape)))
+        text = array(tuple(out.shape[axis] for axis in order))
+        if out.order is None:
+            return text
+        return f"{text}.transpose({tuple(map(order.index, range(len(order))))})"
 
     def call(self, step: Step, into: str | None) -> str:
         """Give the text of a step's call."""
@@ -230,8 +218,6 @@ class Emitter:
         if function in OPS and OPS[function].signature.takes_sequence:
             inputs = [f"({', '.join(inputs)},)"]
         keywords = [f"{key}={self.operand(x)}" for key, x in params.items()]
-        if is_kernel(function):
-            return f"{self.function(step)}({', '.join([*inputs, str(into)])})"
         if into is not None:
             keywords.append(f"out={into}")
         if is_method(step):
@@ -251,23 +237,36 @@ class Emitter:
             for x in self.program.results
         ]
         returned = f"return ({', '.join(results)}{',' if len(results) == 1 else ''})"
-        if self.program.accumulations:
-            calls = ",\n    ".join(map(self.accumulation, self.program.accumulations))
+        last = self.program.accumulations
+        if last:
+            alone = [self.accumulation(x) for x in last if x.kernel is None]
+            calls = ",\n    ".join(alone or [Kernel(self).accumulations(last)])
             returned = f"{returned}, (\n    {calls},\n)"
         return [*lines, *returned.splitlines()]
 
     def accumulation(self, last: Accumulation) -> str:
         """Give the text of the call of BLAS that is made last, as a partial."""
         w = self.next_of(last.leaf)
-        gemm = GEMM[last.a.dtype.char]
-        self.imports["from functools import partial"] = None
-        self.imports[f"from scipy.linalg.blas import {gemm}"] = None
+        gemm = self.gemm(last.a, "scipy.linalg.blas")
+        partial = self.imported("functools", "partial")
         # Of matrices in C's order BLAS sees the transposes: w.T - (a @ b).T.
         (b, b_lies), (a, a_lies) = map(self.turned, (last.b, last.a))
         alpha, beta = self.operand(last.alpha), self.operand(last.beta)
-        call = f"partial({gemm}, -{alpha}, {b}, {a}, 1.0, {w}.T, {b_lies}, {a_lies}, 1)"
+        call = f"{partial}({gemm}, -{alpha}, {b}, {a}, 1.0, {w}.T, {b_lies}, {a_lies}, 1)"
         # BLAS's own scaling takes three times as long as NumPy's.
-        return call if last.beta == 1 else f"partial(np.multiply, {w}, {beta}, {w}),\n    {call}"
+        scale = f"{partial}(np.multiply, {w}, {beta}, {w}),\n    "
+        return call if last.beta == 1 else scale + call
+
+    def gemm(self, a: Value, module: str) -> str:
+        """Give the name of BLAS's product of matrices, from a module."""
+        return self.imported(module, GEMM[a.dtype.char])
+
+    def imported(self, module: str, name: str) -> str:
+        """Give the name under which the text has what it takes from a module."""
+        own = self.names.of((module, name), name)
+        renamed = "" if own == name else f" as {own}"
+        self.imports[f"from {module} import {name}{renamed}"] = None
+        return own
 
     def turned(self, x: Value) -> tuple[str, int]:
         """Give the text of a matrix as BLAS is to see it, and whether it is x itself, not x.T."""
@@ -280,6 +279,13 @@ def is_method(step: Step) -> bool:
     return step.function is np.dot and bool(getattr(step.inputs[0], "shape", ()))
 
 
+def hint_of(number: Any) -> str:
+    """Give the word that a constant number is named by."""
+    if number.dtype.kind not in "iuf":
+        return "number"
+    return f"c_{number.item():g}".replace("-", "minus_")
+
+
 def found_at(path: str) -> Any:
     """Give what a dotted name of NumPy's or SciPy's stands for, None where it does not."""
     package, *names = path.split(".")
@@ -287,8 +293,3 @@ def found_at(path: str) -> Any:
     for name in names:
         found = getattr(found, name, None)
     return found
-
-
-def indent(lines: list[str]) -> list[str]:
-    """Give the lines one level deeper."""
-    return [f"    {line}" if line else "" for line in lines]

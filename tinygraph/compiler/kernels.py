@@ -1,124 +1,118 @@
-"""Runs of element-wise steps as one loop each, which numba compiles."""
+"""Steps next to each other as one function of loops and products, which numba compiles."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+import math
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from tinygraph.compiler.passes import Graph
-from tinygraph.compiler.passes.numbers import is_elementwise
+from tinygraph.compiler.blas import MOST_BY_SCIPY, has_one_thread
+from tinygraph.compiler.loops import Loop, is_fusible
+from tinygraph.compiler.memory import writes_into
+from tinygraph.compiler.passes import MOST_ADDED, Graph
 from tinygraph.compiler.program import Program, Step, Value
 
-FUSED = frozenset(
-    {
-        np.absolute, np.add, np.cos, np.divide, np.equal, np.exp, np.expm1, np.greater,
-        np.greater_equal, np.less, np.less_equal, np.log, np.log1p, np.maximum, np.minimum,
-        np.multiply, np.negative, np.not_equal, np.reciprocal, np.sin, np.sqrt, np.square,
-        np.subtract, np.tanh,
-    }
-)  # fmt: skip
-"""Functions that numba computes of numbers as NumPy does of arrays."""
-
-_numbers = itertools.count()
+REDUCED = (np.sum, np.max, np.min)
+"""Functions that take elements together one after the other."""
 
 
-def fuse_elementwise(program: Program) -> Program:
-    """Compute element-wise steps in the loop of the one step that reads their results."""
+def join_steps(program: Program) -> Program:
+    """Let numba compile steps next to each other which it does as fast as NumPy, as one."""
     graph = Graph(program)
-    inside: set[Step] = set()
-    kernels: dict[Step, Step] = {}
-    for step in reversed(program.steps):
-        if step not in inside and is_fusible(graph, step) and step.outputs[0].dtype.kind == "f":
-            run = list(run_of(graph, step))
-            if len(run) > 1 and step.outputs[0] not in program.results:
-                inside.update(run)
-                kernels[step] = kernel_step(graph, run)
-    program.steps = [
-        kernels.get(step, step) for step in program.steps if step not in inside or step in kernels
-    ]
+    with_blas = has_one_thread()
+    steps: list[Step] = []
+    runs = groupby(program.steps, lambda step: is_possible(graph, step, with_blas))
+    for number, (possible, run) in enumerate(runs):
+        part = list(run)
+        calls = sum(2 if isinstance(step.function, Loop) else not is_view(step) for step in part)
+        if possible and calls > 1:
+            part = [replace(step, kernel=number) for step in part]
+        steps += part
+    program.steps = steps
+    last = [replace(x, kernel=len(steps)) for x in program.accumulations]
+    program.accumulations = last
     return program
 
 
-def is_fusible(graph: Graph, step: Step) -> bool:
-    """Tell whether a loop over the elements can do what `step` does."""
-    out = step.outputs[0]
-    return (
-        is_elementwise(step)
-        and step.function in FUSED
-        and not step.params
-        and 0 not in out.shape != ()
-        and all(is_readable(graph, x) for x in step.inputs)
-    )
+def is_possible(graph: Graph, step: Step, with_blas: bool) -> bool:
+    """Tell whether a kernel can do what `step` does, as fast as NumPy."""
+    if isinstance(step.function, Loop) or is_fusible(graph, step):
+        return True
+    if step.function in REDUCED:
+        return is_small_reduction(step)
+    if step.function is np.dot:
+        return is_small_product(step, with_blas)
+    return is_view(step) and is_view_of_own(graph, step)
 
 
-def is_readable(graph: Graph, x: Any) -> bool:
-    """Tell whether a loop can read `x`: an array, a constant, or a number that a step makes."""
-    if not isinstance(x, Value) or x.dtype.char not in "fd?":
+def is_view(step: Step) -> bool:
+    """Tell whether `step` looks at the memory of its input."""
+    is_turned = step.function is np.transpose and not step.params
+    return is_turned or step.function in (np.ravel, np.reshape)
+
+
+def is_view_of_own(graph: Graph, step: Step) -> bool:
+    """Tell whether memory can be looked at like that before anything is written there."""
+    (x,), (out,) = step.inputs, step.outputs
+    if out in graph.kept:
         return False
-    return x.shape != () or x.array is not None or x in graph.makers
+    if step.function is np.transpose:
+        return True
+    plain = step.params.get("order", "C") == "C" and not step.params.get("copy")
+    maker = graph.makers.get(x)
+    if not plain or maker is None or not writes_into(maker[1]) or x.order is not None:
+        return False
+    # What goes where a leaf's new value does may lie in another order.
+    after = (made for reader in graph.uses[x] for made in reader.outputs)
+    return x not in graph.kept and graph.kept.isdisjoint(after)
 
 
-def run_of(graph: Graph, last: Step) -> Iterator[Step]:
-    """Give `last`, and the steps before whose results are read in this run alone."""
-    run = {last}
-    waiting = [last]
-    while waiting:
-        step = waiting.pop()
-        yield step
-        for x in step.values:
-            made = graph.makers.get(x)
-            if made is None or made[1] in run or x in graph.kept:
-                continue
-            alike = made[1].outputs[0].shape == last.outputs[0].shape
-            if alike and is_fusible(graph, made[1]) and run.issuperset(graph.uses[x]):
-                run.add(made[1])
-                waiting.append(made[1])
+def is_small_reduction(step: Step) -> bool:
+    """Tell whether `step` takes few neighbouring elements together at a time."""
+    (x,), out = step.inputs, step.outputs[0]
+    if not step.params.keys() <= {"axis", "keepdims"} or not is_real(x, out) or 0 in x.shape:
+        return False
+    axes = axes_of(step)
+    last = range(len(x.shape) - len(axes), len(x.shape))
+    are_neighbours = set(axes) == set(last) and x.order is None
+    return x.size <= MOST_ADDED or (are_neighbours and x.size <= out.size * MOST_ADDED)
 
 
-def kernel_step(graph: Graph, run: list[Step]) -> Step:
-    """Give the one step that does what a run of steps does."""
-    run = sorted(run, key=lambda step: graph.makers[step.outputs[0]][0])
-    made = {step.outputs[0] for step in run}
-    inputs = dict.fromkeys(x for step in run for x in step.values if x not in made)
-    arrays = [x for x in inputs if x.array is None or x.shape]
-    name = "_".join(dict.fromkeys(step.function.__name__ for step in run))
-    function = compiled(name, run, arrays, [x for x in inputs if x not in arrays])
-    last = run[-1]
-    return Step(function, tuple(arrays), {}, last.outputs, last.scope, line=last.line)
+def axes_of(step: Step) -> tuple[int, ...]:
+    """Give the axes that a reduction takes together."""
+    count = len(step.inputs[0].shape)
+    axis = step.params.get("axis")
+    if axis is None:
+        return tuple(range(count))
+    return tuple(int(x) % count for x in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-def compiled(name: str, run: list[Step], arrays: list[Value], constants: list[Value]) -> Any:
-    """Compile the loop over the elements of the run's result."""
-    import numba
-
-    names = {x: f"x{number}" for number, x in enumerate(arrays)}
-    names |= {x: f"c{number}" for number, x in enumerate(constants)}
-    out = run[-1].outputs[0]
-    indices = [f"i{axis}" for axis in range(len(out.shape))]
-    lines = [f"def {name}({', '.join([*map(names.__getitem__, arrays), 'out'])}):"]
-    for depth, (index, size) in enumerate(zip(indices, out.shape, strict=True), start=1):
-        lines.append(f"{'    ' * depth}for {index} in range({size}):")
-    pad = "    " * (len(indices) + 1)
-    # All is read before anything is written.
-    lines += [f"{pad}e{names[x]} = {element(names[x], x, out)}" for x in arrays]
-    elements = {x: f"e{names[x]}" for x in arrays} | {x: names[x] for x in constants}
-    for number, step in enumerate(run):
-        operands = ", ".join(elements[x] for x in step.inputs)
-        elements[step.outputs[0]] = f"t{number}"
-        lines.append(f"{pad}t{number} = np.{step.function.__name__}({operands})")
-    lines.append(f"{pad}out[{', '.join(indices)}] = t{len(run) - 1}")
-    space: dict[str, Any] = {"np": np} | {names[x]: x.array.flat[0] for x in constants}
-    exec(compile("\n".join(lines), f"<tinygraph.kernel {next(_numbers)}>", "exec"), space)
-    return numba.njit(error_model="numpy")(space[name])
+def is_small_product(step: Step, with_blas: bool) -> bool:
+    """Tell whether a loop does a product as fast as BLAS, or SciPy's BLAS as fast as NumPy's."""
+    if not is_real(*step.inputs, *step.outputs):
+        return False
+    a, b = step.inputs
+    by_gemm = with_blas and len(a.shape) == len(b.shape) == 2
+    most = MOST_BY_SCIPY if by_gemm else most_in_loops(a, b)
+    return {len(a.shape), len(b.shape)} <= {1, 2} and 0 < multiplications(a, b) <= most
 
 
-def element(name: str, x: Value, out: Value) -> str:
-    """Give the text that reads the element of an operand which goes into one of the result."""
-    if x.shape == ():
-        return name
-    first = len(out.shape) - len(x.shape)
-    parts = ["0" if size == 1 else f"i{first + axis}" for axis, size in enumerate(x.shape)]
-    return f"{name}[{', '.join(parts)}]"
+def multiplications(a: Value, b: Value) -> int:
+    """Count the multiplications in a product of vectors or matrices."""
+    return math.prod(a.shape + b.shape[1:])
+
+
+def most_in_loops(a: Value, b: Value) -> int:
+    """Give up to how many multiplications a loop takes less time than a call of BLAS."""
+    # Rows of b are added up several numbers at once.
+    return 1 << 14 if a.shape[:-1] in ((), (1,)) and len(b.shape) == 2 else 1 << 12
+
+
+def is_real(*values: Any) -> bool:
+    """Tell whether all are real and of one dtype."""
+    first = values[-1]
+    alike = all(isinstance(x, Value) and x.dtype == first.dtype for x in values)
+    return alike and first.dtype.char in "fd" and first.dtype.isnative

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from tinygraph.compiler.loops import Loop
 from tinygraph.compiler.program import Program, Step, Value
 
 NEVER = 1 << 60
@@ -33,12 +33,7 @@ def writes_into(step: Step) -> bool:
         return False
     function = step.function
     is_ufunc = isinstance(function, np.ufunc) and not step.params
-    return is_ufunc or function in REDUCTIONS or function is np.dot or is_kernel(function)
-
-
-def is_kernel(function: Any) -> bool:
-    """Tell whether a function is a loop that numba compiles, which takes its target last."""
-    return hasattr(function, "py_func")
+    return is_ufunc or function in REDUCTIONS or function is np.dot or isinstance(function, Loop)
 
 
 def works_in_place(step: Step) -> bool:

@@ -16,8 +16,10 @@ def with_clock(source: str) -> tuple[str, list[str]]:
     lines: list[str] = []
     texts: list[str] = []
     inside = False
+    # What numba compiles is before it.
+    *_, first = (line for line in source.splitlines() if line.startswith("    def "))
     for line in source.splitlines():
-        if line.startswith("        return"):
+        if inside and line.startswith("        return"):
             inside = False
             lines.append("        times.append(clock())")
             lines.append("        readings.append(times)")
@@ -25,7 +27,7 @@ def with_clock(source: str) -> tuple[str, list[str]]:
         if inside and line.strip():
             texts.append(line.strip())
             lines.append("        times.append(clock())")
-        if line.startswith("    def "):
+        if line == first:
             inside = True
             lines.append("        times = [clock()]")
     return "\n".join(lines), texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,9 +26,14 @@ class Value:
     """The axes as they lie in memory, the widest strides first; None for C's order."""
 
     @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
     def nbytes(self) -> int:
         """The bytes that the elements take."""
-        return int(np.prod(self.shape, dtype=int)) * self.dtype.itemsize
+        return self.size * self.dtype.itemsize
 
 
 @dataclass(eq=False, slots=True)
@@ -44,6 +50,9 @@ class Step:
 
     line: str = ""
     """Where the user's code asked for it."""
+
+    kernel: int | None = None
+    """The number of the function that does it with its neighbours, which numba compiles."""
 
     @property
     def values(self) -> Iterator[Value]:
@@ -88,6 +97,8 @@ class Accumulation:
     b: Value
     alpha: Any
     beta: Any
+    kernel: int | None = None
+    """The number of the function that does it with its neighbours, which numba compiles."""
 
     @property
     def values(self) -> Iterator[Value]:

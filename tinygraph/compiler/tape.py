@@ -66,8 +66,11 @@ class Tape:
     def argument(self, array: Any, name: str) -> Node:
         """Give the node that stands for an argument of the function."""
         node = Node(array, requires_grad=array.dtype.kind in "fc", name=name)
-        value = Value(node.shape, node.dtype, name)
+        value = Value(node.shape, array.dtype, name)
         self.program.arguments.append(value)
+        if not array.dtype.isnative:
+            given, value = value, Value(node.shape, node.dtype, name)
+            self.program.steps.append(Step(np.astype, (given, node.dtype), {}, (value,)))
         self.values[node] = value
         return node
 
@@ -367,7 +370,7 @@ def moved(x: Any) -> Any:
         return x
     factor: Any = x.dtype.type(1 + 2**-9)
     with np.errstate(all="ignore"):
-        return x * factor
+        return (x * factor).astype(x.dtype, copy=False)
 
 
 def random_state(generators: Iterable[Any]) -> bytes:
