@@ -14,11 +14,14 @@ from tinygraph.compiler.passes import Graph, drop_unused, scale_of
 from tinygraph.compiler.program import Accumulation, Program, Step, Value
 from tinygraph.node import Node
 
+WITH_SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
+"""OpenBLAS's names of processors for which it has functions for small matrices."""
+
 MOST_BY_SCIPY = 1 << 22
 """From how many multiplications on NumPy's BLAS, which is newer, is worth a call and a sum."""
 
 
-def accumulate_products(program: Program) -> Program:
+def accumulate_products(program: Program, most: int = MOST_BY_SCIPY) -> Program:
     """Leave updates of weights by products of matrices to BLAS, once all else is computed.
 
     Only with one thread: SciPy's BLAS is another than NumPy's, and where the threads of both wait
@@ -30,9 +33,11 @@ def accumulate_products(program: Program) -> Program:
     seen_by = sources(program)
     updates, accumulations = [], []
     for number, value in program.updates:
-        found = accumulation(graph, program.leaves[number], number, value)
+        w = program.leaves[number]
+        found = accumulation(graph, w, number, value)
+        large = found is not None and w.size * found.a.shape[1] > most
         # A weight has its new value before the next product is taken.
-        if found is None or reads_leaves(program, seen_by, found):
+        if found is None or large or reads_leaves(program, seen_by, found):
             updates.append((number, value))
         else:
             accumulations.append(found)
@@ -58,9 +63,7 @@ def accumulation(graph: Graph, w: Value, number: int, value: Value) -> Accumulat
         return None
     a, b = maker.inputs
     are_alike = is_matrix(a) and is_matrix(b) and a.dtype == b.dtype == w.dtype
-    if not are_alike or w.size * a.shape[1] > MOST_BY_SCIPY:
-        return None
-    return Accumulation(number, a, b, alpha, beta)
+    return Accumulation(number, a, b, alpha, beta) if are_alike else None
 
 
 def maker_of(graph: Graph, value: Value) -> Step | None:
@@ -88,13 +91,32 @@ def own_array(leaf: Node) -> Array:
 
 
 def has_one_thread() -> bool:
-    """Tell whether products of matrices are done by one thread."""
+    """Tell whether products of matrices are done by one thread, by SciPy's BLAS too."""
     if find_spec("scipy") is None:
         return False
     if find_spec("threadpoolctl") is None:
         return "1" in map(os.environ.get, ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"))
     import scipy.linalg.blas  # noqa: F401 - so that its threads are counted
+
+    return loaded_blas_has_one_thread()
+
+
+def loaded_blas_has_one_thread() -> bool:
+    """Tell whether all BLAS libraries in use have one thread."""
+    return all(pool["num_threads"] == 1 for pool in blas_libraries())
+
+
+def has_small_kernels() -> bool:
+    """Tell whether all BLAS libraries in use have functions of their own for small matrices."""
+    libraries = blas_libraries()
+    names = {library.get("architecture") for library in libraries}
+    return bool(libraries) and names <= WITH_SMALL_KERNELS
+
+
+def blas_libraries() -> list[dict[str, Any]]:
+    """Give what threadpoolctl, if it is there, knows of the BLAS libraries in use."""
+    if find_spec("threadpoolctl") is None:
+        return []
     import threadpoolctl
 
-    pools = threadpoolctl.threadpool_info()
-    return all(pool["num_threads"] == 1 for pool in pools if pool["user_api"] == "blas")
+    return [x for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas"]

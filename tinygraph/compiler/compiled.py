@@ -21,8 +21,9 @@ import numpy as np
 from tinygraph.buffer import any_is_shared
 from tinygraph.compiler import saved
 from tinygraph.compiler.blas import accumulate_products, own_array
+from tinygraph.compiler.blocks import cut_products
 from tinygraph.compiler.emit import Emitter
-from tinygraph.compiler.kernels import join_steps
+from tinygraph.compiler.kernels import accumulate_in_blocks, join_steps
 from tinygraph.compiler.loops import fuse_elementwise
 from tinygraph.compiler.passes import PASSES, Pass, describe_program
 from tinygraph.compiler.profiled import profile
@@ -38,9 +39,9 @@ MOST_PLANS = 16
 """How many plans a compiled function keeps: those used last."""
 
 BACKENDS: dict[str, list[Pass]] = {
-    "numpy": [],
-    "blas": [accumulate_products],
-    "numba": [fuse_elementwise, accumulate_products, join_steps],
+    "numpy": [cut_products],
+    "blas": [accumulate_products, cut_products],
+    "numba": [fuse_elementwise, accumulate_in_blocks, join_steps],
 }
 """What is done beside the simplifications, by the backend's name."""
 

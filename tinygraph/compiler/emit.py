@@ -220,9 +220,18 @@ class Emitter:
         keywords = [f"{key}={self.operand(x)}" for key, x in params.items()]
         if into is not None:
             keywords.append(f"out={into}")
+        if step.block is not None and into is not None:
+            return self.in_rows(inputs, into, step)
         if is_method(step):
             return f"{inputs[0]}.dot({', '.join([*inputs[1:], *keywords])})"
         return f"{self.function(step)}({', '.join([*inputs, *keywords])})"
+
+    def in_rows(self, inputs: list[str], into: str, step: Step) -> str:
+        """Give the text of a product that is done some rows at a time."""
+        (a, b), (count, _), (rows, *_) = inputs, step.outputs[0].shape, step.block or (0,)
+        parts = [slice(start, start + rows) for start in range(0, count, rows)]
+        name = self.bound(("rows", count, rows), f"rows_by_{rows}", repr(parts))
+        return f"for rows in {name}: {a}[rows].dot({b}, out={into}[rows])"
 
     def last_lines(self, targets: list[str]) -> list[str]:
         """Give the lines that hand results back."""

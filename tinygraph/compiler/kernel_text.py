@@ -73,7 +73,7 @@ class Kernel:
                 body += nest(zip(indices, leaf.shape, strict=True), [scaled])
             gemm = self.emitter.gemm(last.a, "tinygraph.compiler.native")
             factors = f"{self.array(last.a)}, {self.array(last.b)}"
-            body.append(f"{gemm}(-{alpha}, {factors}, 1.0, {w})")
+            body.append(f"{gemm}(-{alpha}, {factors}, 1.0, {w}, {block_text(last)})")
         partial = self.emitter.imported("functools", "partial")
         name = self.define("update", body).removesuffix(")").replace("(", ", ", 1)
         return f"{partial}({name})"
@@ -138,7 +138,7 @@ class Kernel:
         if multiplications(a, b) > most_in_loops(a, b):
             gemm = self.emitter.gemm(out, "tinygraph.compiler.native")
             factors = f"{self.array(a)}, {self.array(b)}"
-            return [f"{gemm}(1.0, {factors}, 0.0, {self.target(step)})"]
+            return [f"{gemm}(1.0, {factors}, 0.0, {self.target(step)}, {block_text(step)})"]
         i, j, k = self.indices(3)
         rows = [(i, size) for size in a.shape[:-1]]
         columns = [(j, size) for size in b.shape[1:]]
@@ -204,6 +204,12 @@ class Kernel:
         own = indices[len(indices) - len(x.shape) :]
         parts = ["0" if size == 1 else index for size, index in zip(x.shape, own, strict=True)]
         return f"{name}[{', '.join(parts)}]"
+
+
+def block_text(product: Step | Accumulation) -> str:
+    """Give the text of how many rows, columns and terms of a product are done at once."""
+    a, b = product.factors
+    return str(product.block or (a.shape[0], b.shape[1], a.shape[1]))
 
 
 def nest(loops: Iterable[tuple[str, int]], body: list[str]) -> list[str]:

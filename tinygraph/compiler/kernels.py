@@ -9,22 +9,34 @@ from typing import Any
 
 import numpy as np
 
-from tinygraph.compiler.blas import MOST_BY_SCIPY, has_one_thread
+from tinygraph.compiler.blas import (
+    MOST_BY_SCIPY,
+    accumulate_products,
+    has_one_thread,
+    has_small_kernels,
+)
+from tinygraph.compiler.blocks import MOST_IN_BLOCKS, block_of, is_product
 from tinygraph.compiler.loops import Loop, is_fusible
 from tinygraph.compiler.memory import writes_into
 from tinygraph.compiler.passes import MOST_ADDED, Graph
-from tinygraph.compiler.program import Program, Step, Value
+from tinygraph.compiler.program import Accumulation, Program, Step, Value
 
 REDUCED = (np.sum, np.max, np.min)
 """Functions that take elements together one after the other."""
 
 
+def accumulate_in_blocks(program: Program) -> Program:
+    """Leave updates of weights to BLAS, larger ones too where it is given small products."""
+    return accumulate_products(program, MOST_IN_BLOCKS if has_small_kernels() else MOST_BY_SCIPY)
+
+
 def join_steps(program: Program) -> Program:
     """Let numba compile steps next to each other which it does as fast as NumPy, as one."""
     graph = Graph(program)
-    with_blas = has_one_thread()
+    in_blocks = has_one_thread() and has_small_kernels()
+    most = MOST_IN_BLOCKS if in_blocks else MOST_BY_SCIPY if has_one_thread() else 0
     steps: list[Step] = []
-    runs = groupby(program.steps, lambda step: is_possible(graph, step, with_blas))
+    runs = groupby(program.steps, lambda step: is_possible(graph, step, most))
     for number, (possible, run) in enumerate(runs):
         part = list(run)
         calls = sum(2 if isinstance(step.function, Loop) else not is_view(step) for step in part)
@@ -32,19 +44,22 @@ def join_steps(program: Program) -> Program:
             part = [replace(step, kernel=number) for step in part]
         steps += part
     program.steps = steps
-    last = [replace(x, kernel=len(steps)) for x in program.accumulations]
-    program.accumulations = last
+    program.accumulations = [replace(x, kernel=len(steps)) for x in program.accumulations]
+    products: list[Step | Accumulation] = [*filter(is_product, steps), *program.accumulations]
+    for product in products:
+        if in_blocks and product.kernel is not None:
+            product.block = block_of(graph, *product.factors)
     return program
 
 
-def is_possible(graph: Graph, step: Step, with_blas: bool) -> bool:
+def is_possible(graph: Graph, step: Step, most: int) -> bool:
     """Tell whether a kernel can do what `step` does, as fast as NumPy."""
     if isinstance(step.function, Loop) or is_fusible(graph, step):
         return True
     if step.function in REDUCED:
         return is_small_reduction(step)
     if step.function is np.dot:
-        return is_small_product(step, with_blas)
+        return is_small_product(step, most)
     return is_view(step) and is_view_of_own(graph, step)
 
 
@@ -90,14 +105,15 @@ def axes_of(step: Step) -> tuple[int, ...]:
     return tuple(int(x) % count for x in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-def is_small_product(step: Step, with_blas: bool) -> bool:
+def is_small_product(step: Step, most: int) -> bool:
     """Tell whether a loop does a product as fast as BLAS, or SciPy's BLAS as fast as NumPy's."""
     if not is_real(*step.inputs, *step.outputs):
         return False
     a, b = step.inputs
-    by_gemm = with_blas and len(a.shape) == len(b.shape) == 2
-    most = MOST_BY_SCIPY if by_gemm else most_in_loops(a, b)
-    return {len(a.shape), len(b.shape)} <= {1, 2} and 0 < multiplications(a, b) <= most
+    if {len(a.shape), len(b.shape)} - {1, 2}:
+        return False
+    by_gemm = most if len(a.shape) == len(b.shape) == 2 else 0
+    return 0 < multiplications(a, b) <= max(by_gemm, most_in_loops(a, b))
 
 
 def multiplications(a: Value, b: Value) -> int:

@@ -11,6 +11,9 @@ import numpy as np
 
 Function = Callable[..., Any]
 
+Block = tuple[int, int, int]
+"""The rows and columns of a product that are done at once, and the terms of its sums."""
+
 
 @dataclass(eq=False, slots=True)
 class Value:
@@ -54,10 +57,19 @@ class Step:
     kernel: int | None = None
     """The number of the function that does it with its neighbours, which numba compiles."""
 
+    block: Block | None = None
+    """How much of a product of matrices is done at once; None for all of it."""
+
     @property
     def values(self) -> Iterator[Value]:
         """The inputs that are values, and the parameters: computed indices and masks."""
         return values_in((self.inputs, *self.params.values()))
+
+    @property
+    def factors(self) -> tuple[Any, Any]:
+        """The two inputs of a product."""
+        a, b = self.inputs
+        return a, b
 
     def replace(self, same: Mapping[Value, Value]) -> None:
         """Let the step read other values than before."""
@@ -99,6 +111,14 @@ class Accumulation:
     beta: Any
     kernel: int | None = None
     """The number of the function that does it with its neighbours, which numba compiles."""
+
+    block: Block | None = None
+    """How much of the product is done at once; None for all of it."""
+
+    @property
+    def factors(self) -> tuple[Value, Value]:
+        """The two factors of the product."""
+        return self.a, self.b
 
     @property
     def values(self) -> Iterator[Value]:
