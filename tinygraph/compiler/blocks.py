@@ -38,11 +38,11 @@ def block_of(graph: Graph, a: Value, b: Value) -> Block:
     if is_small(whole, only_b) or rows * columns * terms > MOST_IN_BLOCKS:
         return whole
     if not only_b:
-        terms, columns = even(terms, 256, 8), even(columns, 64, 16)
+        terms, columns = even(terms, 128, 8), even(columns, 64, 16)
         return even(rows, MOST_AT_ONCE // (columns * terms), 4), columns, terms
     if terms < FEW_TERMS or terms * a.dtype.itemsize % PAGE == 0:
         return whole
-    columns = columns if columns <= 100 else even(columns, 96, 16)
+    columns = even(columns, 48, 16)
     rows = even(rows, MOST_OF_TURNED // columns, 4)
     return rows, columns, even(terms, MOST_AT_ONCE // (rows * columns), 1)
 

@@ -41,7 +41,7 @@ MOST_PLANS = 16
 BACKENDS: dict[str, list[Pass]] = {
     "numpy": [cut_products],
     "blas": [accumulate_products, cut_products],
-    "numba": [fuse_elementwise, accumulate_in_blocks, join_steps],
+    "numba": [accumulate_in_blocks, fuse_elementwise, join_steps],
 }
 """What is done beside the simplifications, by the backend's name."""
 
