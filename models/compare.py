@@ -68,11 +68,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--report", default="compare.html", help="the page to write (default: compare.html)"
     )
-    for flag, help in (
-        ("--no-progress", "show no progress bar"),
-        ("--no-compile", "train step by step through the graph"),
-    ):
-        parse.add_argument(flag, action="store_true", help=help)
+    mnist.add_running(parse)
     return parse
 
 
@@ -106,12 +102,13 @@ def combinations(options: Any) -> list[Any]:
     ]
     parse = mnist.parser()
     parse.prog = parser().prog
-    fixed = ["--no-progress"] * options.no_progress + ["--no-compile"] * options.no_compile
     every = [
-        parse.parse_args([f"--activations={ACTIVATIONS}", *fixed, *values])
+        parse.parse_args([f"--activations={ACTIVATIONS}", *values])
         for values in product(*filter(None, given))
     ]
     for one in every:
+        one.no_progress, one.no_compile = options.no_progress, options.no_compile
+        one.backend = options.backend
         one.save, one.checkpoint_every = None, None
         one.given_activations = ", ".join(one.activations)
         if len(one.activations) == 2:

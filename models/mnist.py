@@ -20,6 +20,7 @@ from models.losses import LOSSES
 from models.network import NeuralNetwork
 from models.report import Report
 from models.training import OPTIMIZERS
+from tinygraph.compiler.compiled import BACKENDS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,11 +82,25 @@ def parser() -> argparse.ArgumentParser:
         help="epochs from checkpoint to checkpoint",
     )
     parse.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    add_running(parse)
+    return parse
+
+
+def add_running(parse: argparse.ArgumentParser) -> None:
+    """Add the options on how a training is run, whatever its settings."""
     parse.add_argument("--no-progress", action="store_true", help="show no progress bar")
-    parse.add_argument(
+    step = parse.add_mutually_exclusive_group()
+    step.add_argument(
+        "--backend",
+        type=installed_backend,
+        choices=BACKENDS,
+        default="numpy",
+        help="what runs the compiled step: NumPy, BLAS too, or numba as well, which takes seconds "
+        "to begin",
+    )
+    step.add_argument(
         "--no-compile", action="store_true", help="train step by step through the graph"
     )
-    return parse
 
 
 def sizes(text: str) -> list[int]:
@@ -112,6 +127,15 @@ def positive_number(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return number
+
+
+def installed_backend(name: str) -> str:
+    """Read a backend of tg.compile whose package is installed."""
+    try:
+        tg.compile(backend=name)
+    except (ImportError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return name
 
 
 def main(arguments: Sequence[str] | None = None) -> float:
@@ -160,6 +184,7 @@ def train(
         resume=options.resume,
         progress=not options.no_progress,
         compile=not options.no_compile,
+        backend=options.backend,
     )
 
 

@@ -186,6 +186,7 @@ class NeuralNetwork:
         resume: bool = False,
         progress: bool = True,
         compile: bool = True,
+        backend: str = "numpy",
     ) -> dict[str, list[float]]:
         """Train by mini-batches, shuffled every epoch, and give the history.
 
@@ -196,7 +197,8 @@ class NeuralNetwork:
         epoch, history); one that gives True ends the training. The weights go to `save`, and with
         `checkpoint_every=k` every k epochs a checkpoint of everything beside it, from which
         `resume=True` goes on. Ctrl-C ends the training with the weights so far. A loss that is not
-        finite is a FloatingPointError that says where.
+        finite is a FloatingPointError that says where. The step is compiled by tg.compile, with
+        its `backend` "numpy", "blas" or "numba"; without `compile` it goes through the graph.
         """
         return training.train(
             self,
@@ -216,6 +218,7 @@ class NeuralNetwork:
                 resume=resume,
                 progress=progress,
                 compile=compile,
+                backend=backend,
             ),
         )
 

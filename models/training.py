@@ -61,6 +61,7 @@ class Settings:
     resume: bool
     progress: bool
     compile: bool
+    backend: str
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("batch_size", 1), ("checkpoint_every", 1), ("seed", 0)):
@@ -88,6 +89,11 @@ class Settings:
             raise ValueError(
                 f"unknown optimizer {self.optimizer!r}; expected one of {', '.join(OPTIMIZERS)}, "
                 f"or a function of (parameters, learning_rate)"
+            )
+        if self.backend != "numpy" and not self.compile:
+            raise ValueError(
+                f"backend: {self.backend!r} runs a compiled step, and compile is False; leave one "
+                f"of the two out"
             )
 
     def rate(self, step: int) -> float:
@@ -131,6 +137,7 @@ def train(network: Any, data: Any, settings: Settings) -> History:
     x, y = (part.astype(network.dtype, copy=False) for part in as_arrays(data, inputs, classes))
     test = None if settings.test is None else as_arrays(settings.test, inputs, classes)
     optimizer = settings.make_optimizer(network.parameters)
+    step = make_step(network, optimizer, settings)
     common = common_settings(settings, network, x, y)
     random = network.random if settings.seed is None else np.random.default_rng(settings.seed)
     checkpoint = read_checkpoint(settings, common)
@@ -142,7 +149,6 @@ def train(network: Any, data: Any, settings: Settings) -> History:
         random.bit_generator.state = checkpoint["random"]
     network.random = random
     network.loss_name = settings.loss
-    step = make_step(network, optimizer, settings)
     try:
         for epoch in range(len(history["loss"]) + 1, settings.epochs + 1):
             # Overflow that matters ends in an error that says where it was.
@@ -206,7 +212,7 @@ def make_step(network: Any, optimizer: Any, settings: Settings) -> Callable[...,
 
     if not settings.compile:
         return eager
-    compiled = tg.compile(step, accept=refuse_not_finite)
+    compiled = tg.compile(step, accept=refuse_not_finite, backend=settings.backend)
 
     def train_on(x: Array, y: Array) -> Any:
         nonlocal compiled

@@ -81,6 +81,30 @@ def test_a_run_of_a_sweep_is_the_run_that_mnist_trains():
         assert run[name] == alone[name]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ("numpy", True)),
+        (["--backend", "blas"], ("blas", True)),
+        (["--no-compile"], ("numpy", False)),
+    ],
+)
+def test_how_a_step_is_run_is_the_same_for_all_networks(arguments, expected, monkeypatch):
+    pytest.importorskip("scipy")
+    seen = []
+    train = compare.NeuralNetwork.train
+
+    def look(*given, **options):
+        seen.append((options["backend"], options["compile"], options["progress"]))
+        return train(*given, **options)
+
+    monkeypatch.setattr(compare.NeuralNetwork, "train", look)
+    options = ["--layers", "784,10", "--epochs", "1", "--seed", "0", "1", *arguments]
+    runs = compare.main([*SHORT, *options])
+    assert seen == [(*expected, False)] * 2
+    assert [run["state"] for run in runs] == ["finished"] * 2
+
+
 def test_runs_of_pages_are_drawn_again_without_training(capsys):
     for name, seed in (("a", 0), ("b", 1)):
         run = make_run(optimizer="adam" if seed else "sgd")
@@ -144,6 +168,7 @@ def test_control_c_ends_the_sweep(monkeypatch):
         (["--seed", "-1"], "non-negative"),
         (["--report", "missing/page.html"], "report: missing/page.html cannot be written"),
         (["--data", "missing"], "missing is neither a file nor a folder"),
+        (["--backend", "fortran"], "argument --backend: compile: expected a backend of"),
         (["--runs", "missing.html"], "No such file"),
         (["--runs", "a.html", "--seed", "1"], "--runs draws runs that have been trained"),
         (["--speed", "1"], "unrecognized arguments: --speed 1"),

@@ -80,6 +80,47 @@ def test_every_option_reaches_the_training(tmp_path):
     assert (tmp_path / "deep.v1-loss.svg").exists()
 
 
+@pytest.mark.parametrize(("backend", "package"), [("blas", "scipy"), ("numba", "numba")])
+def test_a_training_by_another_backend_is_the_same(backend, package, monkeypatch):
+    pytest.importorskip(package)
+    backends = []
+    train = NeuralNetwork.train
+
+    def look(*arguments, **options):
+        backends.append(options["backend"])
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(NeuralNetwork, "train", look)
+    options = "--data digits --layers 784,5,10 --activations tanh,identity --epochs 1 --no-progress"
+    options += " --optimizer sgd --learning-rate 0.1 --batch-size 40"
+    expected = mnist.main(options.split())
+    assert mnist.main([*options.split(), "--backend", backend]) == expected
+    assert backends == ["numpy", backend]
+
+
+@pytest.mark.parametrize(("backend", "package"), [("blas", "scipy"), ("numba", "numba")])
+def test_a_backend_whose_package_is_missing_is_a_clear_error(
+    backend, package, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("tinygraph.compiler.compiled.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        mnist.main(["--data", "digits", "--report", "page.html", "--backend", backend])
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    message = f"argument --backend: compile(backend='{backend}') needs {package}, which is not"
+    assert message in printed.err.splitlines()[-1]
+    assert printed.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backend_without_a_compiled_step_is_refused(capsys):
+    pytest.importorskip("scipy")
+    with pytest.raises(SystemExit) as ended:
+        mnist.main(["--data", "digits", "--backend", "blas", "--no-compile"])
+    assert ended.value.code == 2
+    assert "--no-compile: not allowed with argument --backend" in capsys.readouterr().err
+
+
 def test_resume_goes_on_with_the_same_options_only():
     options = ["--data", "digits", "--layers", "784,12,10", "--activations", "tanh,identity"]
     options += ["--schedule", "constant", "--no-progress"]
@@ -130,6 +171,7 @@ def test_help_explains_every_option(capsys):
         ("--seed", "-1", "non-negative"),
         ("--dtype", "int", "argument --dtype: invalid choice"),
         ("--checkpoint-every", "0", "--checkpoint-every: expected a whole number above 0"),
+        ("--backend", "fortran", "argument --backend: compile: expected a backend of ['numpy', "),
         ("--save", "missing/net", "save: missing/net cannot be written"),
         ("--save", ".", "save: . cannot be written"),
         ("--data", "missing", "missing is neither a file nor a folder; expected"),

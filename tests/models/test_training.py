@@ -268,6 +268,7 @@ REFUSED = {
     "checkpoint_every": [(0, ValueError), (-1, ValueError), (1.5, ValueError), (1, ValueError)],
     "resume": [(True, ValueError)],
     "save": [("missing/save.pkl", ValueError), (".", ValueError)],
+    "backend": [("fortran", ValueError), (None, ValueError)],
     "data": [([], ValueError), ((np.ones((2, 3)), [0, 1]), ValueError)],
     "test": [([], ValueError), ((np.ones((2, 2)), np.array([0, 5])), ValueError)],
 }
@@ -288,6 +289,28 @@ def test_wrong_settings_are_refused_and_nothing_is_changed(
         train(network, **{"seed": 5, "loss": "quadratic", name: value})
     assert state_of(network) == before
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("backend", ["blas", "numba", "fortran"])
+def test_a_backend_without_a_compiled_step_is_refused(backend):
+    with pytest.raises(ValueError, match=f"backend: '{backend}' .*, and compile is False"):
+        train(make_network(), compile=False, backend=backend)
+
+
+@pytest.mark.parametrize(("backend", "package"), [("blas", "scipy"), ("numba", "numba")])
+def test_a_missing_package_is_told_before_anything_is_changed(
+    backend, package, tmp_path, monkeypatch
+):
+    saved = {"save": tmp_path / "net", "checkpoint_every": 1}
+    train(make_network(), epochs=1, **saved)
+    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    network = make_network(seed=1)
+    before = state_of(network)
+    monkeypatch.setattr("tinygraph.compiler.compiled.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=rf"needs {package}, .* tinygraph\[{package}\]"):
+        train(network, loss="quadratic", resume=True, backend=backend, **saved)
+    assert state_of(network) == before
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused_before_the_training(tmp_path, monkeypatch):
@@ -365,6 +388,32 @@ def test_a_compiled_training_ends_where_one_by_steps_ends(optimizer, loss):
         train(network, optimizer=optimizer, loss=loss, regular=0.01, compile=compile)
     for a, b in zip(*map(parameters_of, networks), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(("backend", "package"), [("blas", "scipy"), ("numba", "numba")])
+def test_every_backend_trains_as_numpy_does(backend, package, optimizer, monkeypatch):
+    pytest.importorskip(package)
+    backends = []
+
+    compile = tg.compile
+
+    def look(*arguments, **options):
+        backends.append(options["backend"])
+        return compile(*arguments, **options)
+
+    monkeypatch.setattr(tg, "compile", look)
+    networks = [make_network(["tanh", "sigmoid"], dtype=float) for _ in range(2)]
+    options = {"optimizer": optimizer, "loss": "quadratic", "regular": 0.01, "test": make_data(9)}
+    expected, history = (
+        train(network, **options, **chosen)
+        for network, chosen in zip(networks, [{}, {"backend": backend}], strict=True)
+    )
+    assert backends == ["numpy", backend]
+    assert history["accuracy"] == expected["accuracy"]
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-9)
+    for a, b in zip(*map(parameters_of, networks), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
 def test_weights_that_the_last_step_made_nan_are_not_kept(tmp_path):
