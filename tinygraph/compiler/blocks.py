@@ -85,13 +85,15 @@ def cut_products(program: Program) -> Program:
     if not loaded_blas_has_one_thread() or not has_small_kernels():
         return program
     graph = Graph(program)
-    for number, step in enumerate(program.steps):
-        if is_product(step):
-            a, b = step.factors
-            rows = rows_of(graph, a, b)
-            if rows < a.shape[0]:
-                program.steps[number] = replace(step, block=(rows, b.shape[1], a.shape[1]))
+    program.steps = [cut(graph, step) if is_product(step) else step for step in program.steps]
     return program
+
+
+def cut(graph: Graph, step: Step) -> Step:
+    """Give the product with the rows that NumPy does at once."""
+    a, b = step.factors
+    rows = rows_of(graph, a, b)
+    return replace(step, block=(rows, b.shape[1], a.shape[1])) if rows < a.shape[0] else step
 
 
 def is_product(step: Step) -> bool:

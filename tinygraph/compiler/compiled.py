@@ -366,7 +366,12 @@ def compile(
     if backend not in BACKENDS:
         raise ValueError(f"compile: expected a backend of {[*BACKENDS]}, got {backend!r}")
     require_packages(backend)
-    passes = PASSES if simplify else PASSES[:1], BACKENDS[backend]
+    if not simplify and backend != "numpy":
+        raise ValueError(
+            f"compile: backend={backend!r} rounds otherwise than NumPy does, and simplify=False "
+            f"keeps results to the bit; leave one of the two out"
+        )
+    passes = (PASSES, BACKENDS[backend]) if simplify else (PASSES[:1], [])
     if f is None:
         return lambda function: Compiled(function, passes, check, accept)
     return Compiled(f, passes, check, accept)
