@@ -213,14 +213,18 @@ def make_step(network: Any, optimizer: Any, settings: Settings) -> Callable[...,
     if not settings.compile:
         return eager
     compiled = tg.compile(step, accept=refuse_not_finite, backend=settings.backend)
+    # Of a smaller last batch there is one an epoch: another backend takes longer to compile it.
+    other = tg.compile(step, accept=refuse_not_finite)
+    usual = 0
 
     def train_on(x: Array, y: Array) -> Any:
-        nonlocal compiled
+        nonlocal compiled, other, usual
+        usual = usual or len(x)
         try:
-            return compiled(x, y)
+            return compiled(x, y) if len(x) == usual else other(x, y)
         except tg.CompileError as error:
             print(f"training step by step, which is slower: {error}")
-            compiled = eager
+            compiled = other = eager
             return eager(x, y)
 
     return train_on

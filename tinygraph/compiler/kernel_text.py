@@ -33,26 +33,27 @@ class Kernel:
         self.arguments: dict[str, None] = {}
         self.before: list[str] = []
         self._numbers: dict[Value, str] = {}
+        self._results: dict[Value, str] = {}
         self._first: list[str] = []
 
     def steps(self, steps: Sequence[Step]) -> list[str]:
         """Write the function that does steps, and give the lines that call it."""
         body = [line for step in steps for line in self.lines_of(step)]
         graph = Graph(self.emitter.program)
-        ends = {*self.emitter.program.read_at_the_end()}
+        ends = {*self.emitter.program.read_at_the_end()} - self._results.keys()
         made = [step.outputs[0] for step in steps if not step.outputs[0].shape]
-        others = [x for x in made if x in ends or not {*graph.uses[x]} <= {*steps}]
-        names = ", ".join(self._numbers[x] for x in others)
+        others = [x for x in made if x not in self._results]
+        others = [x for x in others if x in ends or not {*graph.uses[x]} <= {*steps}]
+        body += [f"{name}[()] = {self._numbers[x]}" for x, name in self._results.items()]
+        names = [self._numbers[x] for x in others]
         if not names:
             return [*self.before, self.define("kernel", body)]
-        call = self.define("kernel", [*body, f"return {names}"])
-        after = [self.typed(x, x in self.emitter.program.results) for x in others]
-        return [*self.before, f"{names} = {call}", *after]
-
-    def typed(self, x: Value, is_result: bool) -> str:
-        """Give the line that makes a number of Python's one of NumPy's, or a result of it."""
-        name, dtype = self._numbers[x], f"np.{x.dtype.name}"
-        return f"{name} = np.array({name}, {dtype})" if is_result else f"{name} = {dtype}({name})"
+        call = self.define("kernel", [*body, f"return {', '.join(names)}"])
+        # They are numbers of Python's now.
+        after = [
+            f"{name} = np.{x.dtype.name}({name})" for name, x in zip(names, others, strict=True)
+        ]
+        return [*self.before, f"{', '.join(names)} = {call}", *after]
 
     def accumulations(self, accumulations: Iterable[Accumulation]) -> str:
         """Write the function that adds products to leaves, and give the text of its partial."""
@@ -169,8 +170,13 @@ class Kernel:
 
     def number(self, step: Step) -> str:
         """Give the name of a result that is a number."""
-        out = step.outputs[0]
-        self._numbers[out] = self.names.of(out, self.emitter.hint(step, out))
+        out, hint = step.outputs[0], self.emitter.hint(step, step.outputs[0])
+        is_result = out in self.emitter.program.results
+        if is_result:
+            self._results[out] = self.names.of(out, hint)
+            self.before.append(f"{self._results[out]} = {self.emitter.fresh(out)}")
+            self.arguments[self._results[out]] = None
+        self._numbers[out] = self.names.of((self, out) if is_result else out, hint)
         return self._numbers[out]
 
     def target(self, step: Step) -> str:
