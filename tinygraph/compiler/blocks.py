@@ -1,8 +1,9 @@
 """How products of matrices are cut into small ones, which OpenBLAS multiplies as they lie.
 
 OpenBLAS copies the factors of a product into another order first, unless the product is small. To
-copy them takes up to half of the time where a batch is small, and still a tenth at 1024 rows. What
-is small enough stands in OpenBLAS's kernel/x86_64/sgemm_small_kernel_permit_skylakex.c.
+copy them takes up to half of the time where a batch is small, and still a tenth at 1024 rows. The
+limits are measured, with OpenBLAS 0.3.30 and 0.3.31, and the same for float32 and float64: 109
+GFLOP/s in float32 just below the second one, 60 above.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MOST_IN_BLOCKS = 1 << 27
 """From how many multiplications on it takes as long to copy nothing as to copy the factors."""
 
 FEW_TERMS = 200
-"""Below which sums OpenBLAS's function for a second factor that is turned is slow."""
+"""The length of sums below which OpenBLAS's function for a second factor that is turned is slow."""
 
 PAGE = 4096
 """Rows that lie so many bytes apart push one another out of the cache."""
@@ -85,7 +86,10 @@ def cut_products(program: Program) -> Program:
     if not loaded_blas_has_one_thread() or not has_small_kernels():
         return program
     graph = Graph(program)
-    program.steps = [cut(graph, step) if is_product(step) else step for step in program.steps]
+    program.steps = [
+        cut(graph, step) if is_product(step) and step.kernel is None else step
+        for step in program.steps
+    ]
     return program
 
 

@@ -41,7 +41,7 @@ MOST_PLANS = 16
 BACKENDS: dict[str, list[Pass]] = {
     "numpy": [cut_products],
     "blas": [accumulate_products, cut_products],
-    "numba": [accumulate_in_blocks, fuse_elementwise, join_steps],
+    "numba": [accumulate_in_blocks, fuse_elementwise, join_steps, cut_products],
 }
 """What is done beside the simplifications, by the backend's name."""
 
