@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygraph.compiler.kernels import axes_of, is_view, most_in_loops, multiplications
+from tinygraph.compiler.kernels import (
+    adds_rows,
+    axes_of,
+    is_view,
+    most_in_loops,
+    multiplications,
+)
 from tinygraph.compiler.loops import Loop
 from tinygraph.compiler.passes import Graph
 from tinygraph.compiler.program import Accumulation, Step, Value
@@ -35,15 +41,15 @@ class Kernel:
         self._numbers: dict[Value, str] = {}
         self._results: dict[Value, str] = {}
         self._first: list[str] = []
+        self._graph = Graph(emitter.program)
 
     def steps(self, steps: Sequence[Step]) -> list[str]:
         """Write the function that does steps, and give the lines that call it."""
         body = [line for step in steps for line in self.lines_of(step)]
-        graph = Graph(self.emitter.program)
         ends = {*self.emitter.program.read_at_the_end()} - self._results.keys()
         made = [step.outputs[0] for step in steps if not step.outputs[0].shape]
         others = [x for x in made if x not in self._results]
-        others = [x for x in others if x in ends or not {*graph.uses[x]} <= {*steps}]
+        others = [x for x in others if x in ends or not {*self._graph.uses[x]} <= {*steps}]
         body += [f"{name}[()] = {self._numbers[x]}" for x, name in self._results.items()]
         names = [self._numbers[x] for x in others]
         if not names:
@@ -136,7 +142,7 @@ class Kernel:
     def product(self, step: Step) -> list[str]:
         """Give loops, or a call of BLAS, that multiply vectors and matrices."""
         (a, b), out = step.inputs, step.outputs[0]
-        if multiplications(a, b) > most_in_loops(a, b):
+        if multiplications(a, b) > most_in_loops(self._graph, a, b):
             gemm = self.emitter.gemm(out, "tinygraph.compiler.native")
             factors = f"{self.array(a)}, {self.array(b)}"
             return [f"{gemm}(1.0, {factors}, 0.0, {self.target(step)}, {block_text(step)})"]
@@ -152,7 +158,7 @@ class Kernel:
         if not out.shape:
             return [*together, f"{self.number(step)} = np.{out.dtype.name}({one})"]
         target = f"{self.target(step)}[{', '.join(places)}]"
-        if out.shape[-1] == 1 or not columns:
+        if not adds_rows(self._graph, a, b):
             return nest([*rows, *columns], [*together, f"{target} = {one}"])
         added = nest([(k, a.shape[-1]), *columns], [f"{target} += {left} * {right}"])
         return nest(rows, [*nest(columns, [f"{target} = 0"]), *added])

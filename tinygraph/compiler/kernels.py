@@ -15,7 +15,7 @@ from tinygraph.compiler.blas import (
     has_one_thread,
     has_small_kernels,
 )
-from tinygraph.compiler.blocks import MOST_IN_BLOCKS, block_of, is_product
+from tinygraph.compiler.blocks import MOST_IN_BLOCKS, block_of, is_product, only_second_is_turned
 from tinygraph.compiler.loops import Loop, is_fusible
 from tinygraph.compiler.memory import writes_into
 from tinygraph.compiler.passes import MOST_ADDED, Graph
@@ -59,7 +59,7 @@ def is_possible(graph: Graph, step: Step, most: int) -> bool:
     if step.function in REDUCED:
         return is_small_reduction(step)
     if step.function is np.dot:
-        return is_small_product(step, most)
+        return is_small_product(graph, step, most)
     return is_view(step) and is_view_of_own(graph, step)
 
 
@@ -105,7 +105,7 @@ def axes_of(step: Step) -> tuple[int, ...]:
     return tuple(int(x) % count for x in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-def is_small_product(step: Step, most: int) -> bool:
+def is_small_product(graph: Graph, step: Step, most: int) -> bool:
     """Tell whether a loop does a product as fast as BLAS, or SciPy's BLAS as fast as NumPy's."""
     if not is_real(*step.inputs, *step.outputs):
         return False
@@ -113,7 +113,7 @@ def is_small_product(step: Step, most: int) -> bool:
     if {len(a.shape), len(b.shape)} - {1, 2}:
         return False
     by_gemm = most if len(a.shape) == len(b.shape) == 2 else 0
-    return 0 < multiplications(a, b) <= max(by_gemm, most_in_loops(a, b))
+    return 0 < multiplications(a, b) <= max(by_gemm, most_in_loops(graph, a, b))
 
 
 def multiplications(a: Value, b: Value) -> int:
@@ -121,10 +121,14 @@ def multiplications(a: Value, b: Value) -> int:
     return math.prod(a.shape + b.shape[1:])
 
 
-def most_in_loops(a: Value, b: Value) -> int:
+def most_in_loops(graph: Graph, a: Value, b: Value) -> int:
     """Give up to how many multiplications a loop takes less time than a call of BLAS."""
-    # Rows of b are added up several numbers at once.
-    return 1 << 14 if a.shape[:-1] in ((), (1,)) and len(b.shape) == 2 else 1 << 12
+    return 1 << 14 if adds_rows(graph, a, b) and a.shape[:-1] in ((), (1,)) else 1 << 12
+
+
+def adds_rows(graph: Graph, a: Value, b: Value) -> bool:
+    """Tell whether a loop does a product by adding up rows of b, several numbers at once."""
+    return b.shape[1:] not in ((), (1,)) and not only_second_is_turned(graph, a, b)
 
 
 def is_real(*values: Any) -> bool:
