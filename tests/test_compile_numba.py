@@ -1,11 +1,13 @@
 """Runs of element-wise steps compiled by numba give what NumPy gives."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tinygraph as tg
+from tinygraph.compiler import kernels
 from tinygraph.compiler.loops import FUSED, Loop
 
 pytest.importorskip("numba")
@@ -130,3 +132,99 @@ def test_the_saved_file_is_written_for_numpy_alone(tmp_path: Any) -> None:
     space: dict[str, Any] = {}
     exec(text, space)
     assert space["_lambda"](x)[0] == pytest.approx(float(value))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda x: x.T, lambda x: x[::-1], lambda x: np.flip(np.transpose(x), 1)],
+    ids=["transpose", "slice", "both"],
+)
+def test_a_step_that_reads_a_view_of_its_other_input_is_not_written_over_it(view: Any) -> None:
+    def f(x: Any) -> Any:
+        h = x @ x
+        return (h - view(h)) @ x @ x
+
+    x = np.random.default_rng(0).normal(size=(4, 4))
+    compiled = tg.compile(f, backend="numba")
+    np.testing.assert_allclose(compiled(x), f(x), rtol=1e-10, atol=1e-12)
+    assert kernels_of(compiled)
+
+
+def test_a_number_may_be_transposed() -> None:
+    def f(x: Any) -> Any:
+        return np.tanh(np.sum(x).T * x) + np.sum(x)
+
+    x = np.arange(4.0).reshape(2, 2)
+    compiled = tg.compile(f, backend="numba")
+    np.testing.assert_allclose(compiled(x), f(x), rtol=1e-14)
+    assert kernels_of(compiled)
+
+
+def test_a_view_without_axes_is_read_after_what_it_looks_at_is_written() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.sin(np.ravel(x)) * np.ravel(x)) + np.exp(x) * x
+
+    gradient = tg.grad(f)
+    compiled = tg.compile(gradient, backend="numba")
+    for x in (np.array(0.5), np.array(-1.0)):
+        np.testing.assert_allclose(compiled(x), gradient(x), rtol=1e-13)
+    assert kernels_of(compiled)
+
+
+def test_a_transpose_of_a_number_may_be_read_elsewhere() -> None:
+    def f(x: Any) -> Any:
+        y = np.transpose(x)
+        return np.square(np.exp(x)), np.logaddexp(y, y)
+
+    x = np.array(1.5)
+    compiled = tg.compile(f, backend="numba")
+    np.testing.assert_allclose(compiled(x), f(x), rtol=1e-14)
+
+
+def test_many_steps_are_several_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "MOST_JOINED", 16)
+
+    def f(x: Any, w: Any) -> Any:
+        for _ in range(8):
+            x = np.tanh(x @ w + x)
+        return np.sum(x * x)
+
+    x, w = np.random.default_rng(0).normal(size=(2, 3, 3))
+    gradient = tg.grad(f, (0, 1))
+    compiled = tg.compile(gradient, backend="numba")
+    for found, expected in zip(compiled(x, w), gradient(x, w), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    counts = Counter(step.kernel for step in compiled.last_plan().program.steps)
+    del counts[None]
+    assert len(counts) > 1
+    assert max(counts.values()) <= 16
+
+
+def test_arrays_of_more_axes_than_loops_can_have_are_left_to_numpy() -> None:
+    def f(x: Any) -> Any:
+        return np.tanh(x * 2.0) + np.exp(x), np.max(x, axis=3), np.sum(x)
+
+    x = np.ones((1,) * 20 + (2, 2))
+    compiled = tg.compile(f, backend="numba")
+    for found, expected in zip(compiled(x), f(x), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+    assert not kernels_of(compiled)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_of_negative_zeros_have_the_sign_that_numpy_gives(dtype: str) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(x), np.tanh(x) * x
+
+    x = np.full((3, 2), -0.0, dtype)
+    compiled = tg.compile(f, backend="numba")
+    for found, expected in zip(compiled(x), f(x), strict=True):
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+    assert kernels_of(compiled)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_names_that_python_takes_for_the_same_are_told_apart(backend: str) -> None:
+    micro, mu = tg.Node([1.0, 2.0], name="\N{MICRO SIGN}"), tg.Node(3.0, name="\u03bc")
+    compiled = tg.compile(lambda x: np.tanh(x * micro) * mu, backend=backend)
+    np.testing.assert_allclose(compiled(np.array([0.5, 1.0])), 3 * np.tanh([0.5, 2.0]))

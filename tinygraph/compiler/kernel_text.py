@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tinygraph.compiler.emit import Emitter
 
 ONE_MORE = {
-    np.sum: ("-0.0", "np.add"),
+    np.sum: ("0.0", "np.add"),
     np.max: ("-np.inf", "np.maximum"),
     np.min: ("np.inf", "np.minimum"),
 }

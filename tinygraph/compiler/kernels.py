@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,13 @@ from tinygraph.compiler.blas import (
     has_small_kernels,
 )
 from tinygraph.compiler.blocks import MOST_IN_BLOCKS, block_of, is_product, only_second_is_turned
-from tinygraph.compiler.loops import Loop, is_fusible
+from tinygraph.compiler.loops import MOST_AXES, Loop, is_fusible
 from tinygraph.compiler.memory import writes_into
 from tinygraph.compiler.passes import MOST_ADDED, Graph
 from tinygraph.compiler.program import Accumulation, Program, Step, Value
+
+MOST_JOINED = 64
+"""How many steps a kernel does at most: the time that numba takes grows faster than they do."""
 
 REDUCED = (np.sum, np.max, np.min)
 """Functions that take elements together one after the other."""
@@ -37,8 +41,8 @@ def join_steps(program: Program) -> Program:
     most = MOST_IN_BLOCKS if in_blocks else MOST_BY_SCIPY if has_one_thread() else 0
     steps: list[Step] = []
     runs = groupby(program.steps, lambda step: is_possible(graph, step, most))
-    for number, (possible, run) in enumerate(runs):
-        part = list(run)
+    parts = ((possible, part) for possible, run in runs for part in parts_of(run))
+    for number, (possible, part) in enumerate(parts):
         calls = sum(2 if isinstance(step.function, Loop) else not is_view(step) for step in part)
         if possible and calls > 1:
             part = [replace(step, kernel=number) for step in part]
@@ -50,6 +54,12 @@ def join_steps(program: Program) -> Program:
         if in_blocks and product.kernel is not None:
             product.block = block_of(graph, *product.factors)
     return program
+
+
+def parts_of(run: Iterator[Step]) -> Iterator[list[Step]]:
+    """Give the steps of a run by as many as one kernel does."""
+    while part := list(islice(run, MOST_JOINED)):
+        yield part
 
 
 def is_possible(graph: Graph, step: Step, most: int) -> bool:
@@ -72,7 +82,8 @@ def is_view(step: Step) -> bool:
 def is_view_of_own(graph: Graph, step: Step) -> bool:
     """Tell whether memory can be looked at like that before anything is written there."""
     (x,), (out,) = step.inputs, step.outputs
-    if out in graph.kept:
+    # A kernel makes numbers without memory, and reads those it is given before all else.
+    if out in graph.kept or not x.shape or not out.shape:
         return False
     if step.function is np.transpose:
         return True
@@ -89,6 +100,8 @@ def is_small_reduction(step: Step) -> bool:
     """Tell whether `step` takes few neighbouring elements together at a time."""
     (x,), out = step.inputs, step.outputs[0]
     if not step.params.keys() <= {"axis", "keepdims"} or not is_real(x, out) or 0 in x.shape:
+        return False
+    if len(x.shape) > MOST_AXES:
         return False
     axes = axes_of(step)
     last = range(len(x.shape) - len(axes), len(x.shape))

@@ -31,6 +31,9 @@ FUSED = SIMPLE | FROM_LIBRARY
 MOST_FROM_LIBRARY = 1024
 """Of how many numbers the C library computes a function about as fast as NumPy does."""
 
+MOST_AXES = 10
+"""How many axes a loop goes along at most; Python takes twenty blocks in each other."""
+
 
 @dataclass(eq=False, slots=True)
 class Loop:
@@ -69,6 +72,7 @@ def is_fusible(graph: Graph, step: Step) -> bool:
         and step.function in FUSED
         and not step.params
         and 0 not in out.shape
+        and len(out.shape) <= MOST_AXES
         and out.dtype.char in "fd?"
         and all(is_readable(x) for x in step.inputs)
         and (step.function in SIMPLE or out.size <= MOST_FROM_LIBRARY)

@@ -70,15 +70,16 @@ def lay_out(program: Program) -> Layout:
         if step.function is np.dot:
             # It writes into nothing else.
             step.outputs[0].order = None
-    last = last_uses(program, sources(program))
-    layout = Layout(update=updates_in_place(program, last))
+    seen_by = sources(program)
+    last = last_uses(program, seen_by)
+    layout = Layout(update=updates_in_place(program, last, seen_by))
     kept = {*program.handed_back(), *layout.update}
     free: dict[int, list[int]] = {}
     for number, step in enumerate(program.steps):
         dying = [x for x in dict.fromkeys(step.values) if last[x] == number and x in layout.buffer]
         out = step.outputs[0]
         if writes_into(step) and out not in kept:
-            taken = next((x for x in dying if works_in_place(step) and fits(x, out)), None)
+            taken = next((x for x in dying if can_take(step, x, seen_by)), None)
             if taken is not None:
                 dying.remove(taken)
                 layout.buffer[out] = layout.buffer[taken]
@@ -89,7 +90,9 @@ def lay_out(program: Program) -> Layout:
     return layout
 
 
-def updates_in_place(program: Program, last: dict[Value, int]) -> dict[Value, int]:
+def updates_in_place(
+    program: Program, last: dict[Value, int], seen_by: dict[Value, frozenset[Value]]
+) -> dict[Value, int]:
     """Find what can be written where a leaf's new value goes: that value and what it is made of."""
     results = set(program.results)
     number_of = {value: number for number, value in program.updates if value not in results}
@@ -100,12 +103,18 @@ def updates_in_place(program: Program, last: dict[Value, int]) -> dict[Value, in
         if out in number_of and writes_into(step):
             found[out] = number_of[out]
             made_here = (x for x in step.values if x in written and last[x] == number)
-            taken = next((x for x in made_here if works_in_place(step) and fits(x, out)), None)
+            taken = next((x for x in made_here if can_take(step, x, seen_by)), None)
             if taken is not None:
                 found.setdefault(taken, number_of[out])
         if writes_into(step) and out not in results:
             written.add(out)
     return found
+
+
+def can_take(step: Step, x: Value, seen_by: dict[Value, frozenset[Value]]) -> bool:
+    """Tell whether `step` can write over `x`: a loop of numba's would read what it wrote before."""
+    is_looked_at = any(x in seen_by.get(y, ()) for y in step.values if y is not x)
+    return works_in_place(step) and fits(x, step.outputs[0]) and not is_looked_at
 
 
 def fits(x: Value, out: Value) -> bool:

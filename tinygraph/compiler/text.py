@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from typing import Any
+from unicodedata import normalize
 
 
 class Names:
@@ -30,7 +31,8 @@ class Names:
         return thing in self._names
 
     def _fresh(self, hint: str) -> str:
-        word = re.sub(r"\W+", "_", hint).strip("_") or "value"
+        # Python takes letters that look alike for the same, the micro sign and mu for one.
+        word = re.sub(r"\W+", "_", normalize("NFKC", hint)).strip("_") or "value"
         word = f"_{word}" if word[0].isdigit() or keyword.iskeyword(word) else word
         name, number = word, 1
         while name in self._taken:
