@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,11 +18,12 @@ from tinygraph.node import Node
 WITH_SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 """OpenBLAS's names of processors for which it has functions for small matrices."""
 
-MOST_BY_SCIPY = 1 << 22
-"""From how many multiplications on NumPy's BLAS, which is newer, is worth a call and a sum."""
+MOST_BY_SCIPY = {"f": 1 << 22, "d": 1 << 22}
+"""Above how many multiplications, by characters of dtypes, NumPy's BLAS, which is newer, is worth a
+call and a sum."""
 
 
-def accumulate_products(program: Program, most: int = MOST_BY_SCIPY) -> Program:
+def accumulate_products(program: Program, most: Mapping[str, int] = MOST_BY_SCIPY) -> Program:
     """Leave updates of weights by products of matrices to BLAS, once all else is computed.
 
     Only with one thread: SciPy's BLAS is another than NumPy's, and where the threads of both wait
@@ -35,7 +37,7 @@ def accumulate_products(program: Program, most: int = MOST_BY_SCIPY) -> Program:
     for number, value in program.updates:
         w = program.leaves[number]
         found = accumulation(graph, w, number, value)
-        large = found is not None and w.size * found.a.shape[1] > most
+        large = found is not None and w.size * found.a.shape[1] > most[w.dtype.char]
         # A weight has its new value before the next product is taken.
         if found is None or large or reads_leaves(program, seen_by, found):
             updates.append((number, value))

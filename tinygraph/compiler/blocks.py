@@ -22,8 +22,9 @@ MOST_AT_ONCE = 10**6
 MOST_OF_TURNED = 1200
 """How many elements its result has at most, where the second factor alone is turned."""
 
-MOST_IN_BLOCKS = 1 << 27
-"""From how many multiplications on it takes as long to copy nothing as to copy the factors."""
+MOST_IN_BLOCKS = {"f": 1 << 30, "d": 1 << 27}
+"""Up to how many multiplications nothing is lost by not copying the factors, by characters of
+dtypes."""
 
 FEW_TERMS = 200
 """The length of sums below which OpenBLAS's function for a second factor that is turned is slow."""
@@ -36,7 +37,7 @@ def block_of(graph: Graph, a: Value, b: Value) -> Block:
     """Give how much of a @ b a function does at once that adds to what there is of the result."""
     (rows, terms), columns = a.shape, b.shape[1]
     whole, only_b = (rows, columns, terms), only_second_is_turned(graph, a, b)
-    if is_small(whole, only_b) or rows * columns * terms > MOST_IN_BLOCKS:
+    if is_small(whole, only_b) or rows * columns * terms > MOST_IN_BLOCKS[a.dtype.char]:
         return whole
     if not only_b:
         terms, columns = even(terms, 128, 8), even(columns, 64, 16)
@@ -56,7 +57,7 @@ def rows_of(graph: Graph, a: Value, b: Value) -> int:
         return rows
     most = MOST_AT_ONCE // (columns * terms)
     most = min(most, MOST_OF_TURNED // columns) if only_b else most
-    few = most < (8 if only_b else 16) or rows * columns * terms > MOST_IN_BLOCKS
+    few = most < (8 if only_b else 16) or rows * columns * terms > MOST_IN_BLOCKS[a.dtype.char]
     return rows if few else even(rows, most, 4)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby, islice
 from typing import Any
@@ -38,7 +38,7 @@ def join_steps(program: Program) -> Program:
     """Let numba compile steps next to each other which it does as fast as NumPy, as one."""
     graph = Graph(program)
     in_blocks = has_one_thread() and has_small_kernels()
-    most = MOST_IN_BLOCKS if in_blocks else MOST_BY_SCIPY if has_one_thread() else 0
+    most = MOST_IN_BLOCKS if in_blocks else MOST_BY_SCIPY if has_one_thread() else {}
     steps: list[Step] = []
     runs = groupby(program.steps, lambda step: is_possible(graph, step, most))
     parts = ((possible, part) for possible, run in runs for part in parts_of(run))
@@ -62,7 +62,7 @@ def parts_of(run: Iterator[Step]) -> Iterator[list[Step]]:
         yield part
 
 
-def is_possible(graph: Graph, step: Step, most: int) -> bool:
+def is_possible(graph: Graph, step: Step, most: Mapping[str, int]) -> bool:
     """Tell whether a kernel can do what `step` does, as fast as NumPy."""
     if isinstance(step.function, Loop) or is_fusible(graph, step):
         return True
@@ -118,14 +118,14 @@ def axes_of(step: Step) -> tuple[int, ...]:
     return tuple(int(x) % count for x in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-def is_small_product(graph: Graph, step: Step, most: int) -> bool:
+def is_small_product(graph: Graph, step: Step, most: Mapping[str, int]) -> bool:
     """Tell whether a loop does a product as fast as BLAS, or SciPy's BLAS as fast as NumPy's."""
     if not is_real(*step.inputs, *step.outputs):
         return False
     a, b = step.inputs
     if {len(a.shape), len(b.shape)} - {1, 2}:
         return False
-    by_gemm = most if len(a.shape) == len(b.shape) == 2 else 0
+    by_gemm = most.get(a.dtype.char, 0) if len(a.shape) == len(b.shape) == 2 else 0
     return 0 < multiplications(a, b) <= max(by_gemm, most_in_loops(graph, a, b))
 
 
