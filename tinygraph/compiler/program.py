@@ -38,6 +38,13 @@ class Value:
         """The bytes that the elements take."""
         return self.size * self.dtype.itemsize
 
+    def new_array(self, dtype: np.dtype[Any]) -> Any:
+        """Make an array of a dtype that lies as the value is to lie."""
+        order = self.order or tuple(range(len(self.shape)))
+        array = np.empty([self.shape[axis] for axis in order], dtype)
+        # Not that view, but one of its own memory, whose holders can be counted.
+        return np.empty_like(array.transpose([*map(order.index, range(len(order)))]))
+
 
 @dataclass(eq=False, slots=True)
 class Step:
