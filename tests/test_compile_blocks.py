@@ -110,6 +110,7 @@ def test_the_saved_file_and_unsimplified_plans_take_products_whole(tmp_path, sma
     compiled(*arguments)
     assert "[rows].dot(" in compiled.source
     assert "[rows]" in compiled.profile(*arguments)
+    assert "# 12 rows, 90 columns, 300 terms at once" in compiled.explain()
     compiled.save(tmp_path / "step.py")
     assert "[rows]" not in (tmp_path / "step.py").read_text()
     to_the_bit = tg.compile(step, simplify=False)

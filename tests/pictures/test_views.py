@@ -216,6 +216,14 @@ def test_a_plan_is_drawn_with_its_buffers() -> None:
     assert ("layer",) in drawn.scopes
 
 
+def test_what_blas_adds_to_a_weight_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scipy")
+    monkeypatch.setattr("tinygraph.compiler.blas.has_one_thread", lambda: True)
+    drawn = read(tg.render(step_of(backend="blas")))
+    last = [lines for lines in drawn.labels.values() if lines[-1] == "→ next W"]
+    assert [lines[0] for lines in last] == ["accumulate"]
+
+
 def test_a_plan_is_compared_with_one_that_was_not_simplified() -> None:
     drawn = read(tg.render(step_of(), before=step_of(simplify=False)))
     assert looking(drawn, "removed")

@@ -17,7 +17,7 @@ from tinygraph.rules.parts import part
 
 if TYPE_CHECKING:
     from tinygraph.compiler.compiled import Compiled
-    from tinygraph.compiler.program import Step
+    from tinygraph.compiler.program import Accumulation, Step
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +64,9 @@ def picture_of_plan(compiled: Compiled) -> Picture:
     for value in program.results:
         made.end(value).place = "result"
     outputs = [made.end(value) for value in dict.fromkeys(program.handed_back())]
+    for last in program.accumulations:
+        outputs.append(made.accumulation(program.leaves[last.leaf], last))
+        outputs[-1].place = f"next {names[last.leaf]}"
     return collect(outputs, below(made.order, outputs))
 
 
@@ -114,6 +117,17 @@ class Made:
             params = {"number": number}
             one = Planned(None, part, (node,), params, out.shape, out.dtype, scope=step.scope)
             self.add(out, one)
+
+    def accumulation(self, leaf: Value, last: Accumulation) -> Planned:
+        """Make the node of a product that is added to a leaf."""
+        inputs = tuple(map(self.of, (leaf, last.a, last.b)))
+        node = Planned(None, named(accumulate), inputs, {}, leaf.shape, leaf.dtype)
+        self.order.append(node)
+        return node
+
+
+def accumulate() -> None:
+    """Stand for BLAS's function that adds a product of matrices to one."""
 
 
 def named(function: Any) -> Any:

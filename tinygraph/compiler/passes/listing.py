@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygraph.compiler.program import Program, Value
+from tinygraph.compiler.program import Accumulation, Program, Step, Value
 from tinygraph.op import describe
 
 
@@ -29,10 +29,19 @@ def describe_program(program: Program) -> str:
             f"{key}={name_of(x)}" for key, x in step.params.items()
         ]
         outputs = ", ".join(f"{name_of(x)}: {x.dtype}{list(x.shape)}" for x in step.outputs)
-        lines.append(f"  {outputs} = {describe(step.function)}({', '.join(inputs)})")
+        name = describe(step.function).removeprefix("tinygraph.compiler.loops.")
+        lines.append(f"  {outputs} = {name}({', '.join(inputs)}){note_of(step)}")
     handed = [name_of(x) for x in program.results]
     updates = [f"{name_of(program.leaves[n])} <- {name_of(x)}" for n, x in program.updates]
     for x in program.accumulations:
         w, alpha, beta, a, b = map(name_of, (program.leaves[x.leaf], x.alpha, x.beta, x.a, x.b))
-        updates.append(f"{w} <- {beta} * {w} - {alpha} * {a} @ {b}")
+        updates.append(f"{w} <- {beta} * {w} - {alpha} * {a} @ {b}{note_of(x)}")
     return "\n".join([*lines, f"  return {', '.join(handed)}", *(f"  {x}" for x in updates)])
+
+
+def note_of(step: Step | Accumulation) -> str:
+    """Give a comment on how a step is done, where that is not by a call of NumPy."""
+    notes = [] if step.kernel is None else [f"in kernel {step.kernel}"]
+    if step.block is not None:
+        notes.append("{} rows, {} columns, {} terms at once".format(*step.block))
+    return f"  # {', '.join(notes)}" if notes else ""
