@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tinygraph as tg
+from tests.training import step_of_two_layers
 from tinygraph.compiler import blas
 
 pytest.importorskip("scipy")
@@ -35,18 +36,7 @@ def network(dtype="float64", optimizer="sgd"):
     """Give leaves, and a training step of two layers."""
     generator = np.random.default_rng(0)
     leaves = [tg.Node(generator.normal(size=s).astype(dtype)) for s in ((5, 7), (5,), (3, 5), (3,))]
-    w1, b1, w2, b2 = leaves
-    optimizer = OPTIMIZERS[optimizer](leaves)
-
-    def step(x, y):
-        h = np.tanh(tg.nn.linear(x, w1, b1))
-        loss = tg.nn.quadratic(tg.nn.linear(h, w2, b2), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return leaves, step
+    return leaves, step_of_two_layers(leaves, OPTIMIZERS[optimizer](leaves))
 
 
 def batch(dtype="float64", size=6):

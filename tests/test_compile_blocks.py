@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygraph as tg
+from tests.training import step_of_two_layers
 from tinygraph.compiler import blas, blocks, kernels
 from tinygraph.compiler.blocks import block_of, even, is_small, rows_of
 from tinygraph.compiler.passes import Graph
@@ -60,19 +61,10 @@ def network(batch: int, dtype: str) -> tuple[list[tg.Node], Any, Any]:
     generator = np.random.default_rng(0)
     shapes = (90, 300), (90,), (70, 90), (70,)
     leaves = [tg.Node((generator.normal(size=s) / 10).astype(dtype)) for s in shapes]
-    w1, b1, w2, b2 = leaves
     optimizer = tg.optim.SGD(leaves, 0.1, weight_decay=0.1)
 
-    def step(x: Any, y: Any) -> Any:
-        h = np.tanh(tg.nn.linear(x, w1, b1))
-        loss = tg.nn.quadratic(tg.nn.linear(h, w2, b2), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
     x, y = (generator.normal(size=(batch, n)).astype(dtype) for n in (300, 70))
-    return leaves, step, (x, y)
+    return leaves, step_of_two_layers(leaves, optimizer), (x, y)
 
 
 @pytest.fixture

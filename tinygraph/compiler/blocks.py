@@ -9,11 +9,12 @@ GFLOP/s in float32 just below the second one, 60 above.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from tinygraph.compiler.blas import has_small_kernels, loaded_blas_has_one_thread
-from tinygraph.compiler.passes import Graph, is_transpose
+from tinygraph.compiler.passes import Graph, is_turned
 from tinygraph.compiler.program import Block, Program, Step, Value
 
 MOST_AT_ONCE = 10**6
@@ -63,8 +64,7 @@ def rows_of(graph: Graph, a: Value, b: Value) -> int:
 
 def only_second_is_turned(graph: Graph, a: Value, b: Value) -> bool:
     """Tell whether b is likely to lie by its columns, and a by its rows."""
-    a_made, b_made = graph.makers.get(a), graph.makers.get(b)
-    return bool(b_made and is_transpose(b_made[1])) and not (a_made and is_transpose(a_made[1]))
+    return is_turned(graph, b) and not is_turned(graph, a)
 
 
 def is_small(block: Block, only_b_is_turned: bool) -> bool:
@@ -103,9 +103,13 @@ def cut(graph: Graph, step: Step) -> Step:
 
 def is_product(step: Step) -> bool:
     """Tell whether a step multiplies matrices of one floating dtype."""
-    values = [*step.inputs, *step.outputs]
-    if step.function is not np.dot or not all(isinstance(x, Value) for x in values):
+    if step.function is not np.dot or not is_real(*step.inputs, *step.outputs):
         return False
-    dtype = values[-1].dtype
-    alike = all(len(x.shape) == 2 and x.dtype == dtype and x.size > 0 for x in values)
-    return alike and dtype.char in "fd" and dtype.isnative
+    return all(len(x.shape) == 2 and x.size > 0 for x in step.inputs)
+
+
+def is_real(*values: Any) -> bool:
+    """Tell whether all are real and of one dtype."""
+    first = values[-1]
+    alike = all(isinstance(x, Value) and x.dtype == first.dtype for x in values)
+    return alike and first.dtype.char in "fd" and first.dtype.isnative

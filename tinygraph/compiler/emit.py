@@ -12,7 +12,7 @@ import numpy as np
 from tinygraph.compiler.kernel_text import Kernel
 from tinygraph.compiler.loops import Loop
 from tinygraph.compiler.memory import REDUCTIONS, lay_out, writes_into
-from tinygraph.compiler.passes import is_transpose
+from tinygraph.compiler.passes import Graph, is_turned
 from tinygraph.compiler.program import Accumulation, Program, Step, Value
 from tinygraph.compiler.text import Names, indent
 from tinygraph.op import OPS, describe, is_dispatched
@@ -29,6 +29,7 @@ class Emitter:
 
     def __init__(self, program: Program, name: str) -> None:
         self.program = program
+        self.graph = Graph(program)
         self.names = Names()
         self.name = self.names.of(self, name)
         self.objects: dict[str, Any] = {}
@@ -279,8 +280,9 @@ class Emitter:
 
     def turned(self, x: Value) -> tuple[str, int]:
         """Give the text of a matrix as BLAS is to see it, and whether it is x itself, not x.T."""
-        is_turned = any(is_transpose(step) and x in step.outputs for step in self.program.steps)
-        return (self.operand(x), 1) if is_turned else (f"{self.operand(x)}.T", 0)
+        if is_turned(self.graph, x):
+            return self.operand(x), 1
+        return f"{self.operand(x)}.T", 0
 
 
 def is_method(step: Step) -> bool:

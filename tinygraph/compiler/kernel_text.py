@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygraph.compiler.kernels import (
+    STARTS,
     adds_rows,
     axes_of,
     is_view,
@@ -15,19 +16,12 @@ from tinygraph.compiler.kernels import (
     multiplications,
 )
 from tinygraph.compiler.loops import Loop
-from tinygraph.compiler.passes import Graph
+from tinygraph.compiler.memory import REDUCTIONS
 from tinygraph.compiler.program import Accumulation, Step, Value
 from tinygraph.compiler.text import indent
 
 if TYPE_CHECKING:
     from tinygraph.compiler.emit import Emitter
-
-ONE_MORE = {
-    np.sum: ("0.0", "np.add"),
-    np.max: ("-np.inf", "np.maximum"),
-    np.min: ("np.inf", "np.minimum"),
-}
-"""What a reduction starts from, and how it takes one more element in."""
 
 
 class Kernel:
@@ -41,7 +35,7 @@ class Kernel:
         self._numbers: dict[Value, str] = {}
         self._results: dict[Value, str] = {}
         self._first: list[str] = []
-        self._graph = Graph(emitter.program)
+        self._graph = emitter.graph
 
     def steps(self, steps: Sequence[Step]) -> list[str]:
         """Write the function that does steps, and give the lines that call it."""
@@ -97,7 +91,7 @@ class Kernel:
         """Give the lines that do what `step` does."""
         if is_view(step):
             return self.view(step)
-        if step.function in ONE_MORE:
+        if step.function in STARTS:
             return self.reduction(step)
         if step.function is np.dot:
             return self.product(step)
@@ -124,7 +118,7 @@ class Kernel:
         (x,), out, axes = step.inputs, step.outputs[0], axes_of(step)
         indices = self.indices(len(x.shape))
         loops = list(zip(indices, x.shape, strict=True))
-        start, function = ONE_MORE[step.function]
+        start, function = STARTS[step.function], f"np.{REDUCTIONS[step.function].__name__}"
         one = self.names.of("one", "one")
         added = f"{one} = {function}({one}, {self.element(x, indices)})"
         together = [f"{one} = {start}", *nest([loops[axis] for axis in axes], [added])]

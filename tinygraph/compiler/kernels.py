@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby, islice
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,13 @@ from tinygraph.compiler.blas import (
     has_one_thread,
     has_small_kernels,
 )
-from tinygraph.compiler.blocks import MOST_IN_BLOCKS, block_of, is_product, only_second_is_turned
+from tinygraph.compiler.blocks import (
+    MOST_IN_BLOCKS,
+    block_of,
+    is_product,
+    is_real,
+    only_second_is_turned,
+)
 from tinygraph.compiler.loops import MOST_AXES, Loop, is_fusible
 from tinygraph.compiler.memory import writes_into
 from tinygraph.compiler.passes import MOST_ADDED, Graph
@@ -25,20 +30,29 @@ from tinygraph.compiler.program import Accumulation, Program, Step, Value
 MOST_JOINED = 64
 """How many steps a kernel does at most: the time that numba takes grows faster than they do."""
 
-REDUCED = (np.sum, np.max, np.min)
-"""Functions that take elements together one after the other."""
+STARTS = {np.sum: "0.0", np.max: "-np.inf", np.min: "np.inf"}
+"""What functions that take elements together one after the other start from."""
 
 
 def accumulate_in_blocks(program: Program) -> Program:
     """Leave updates of weights to BLAS, larger ones too where it is given small products."""
-    return accumulate_products(program, MOST_IN_BLOCKS if has_small_kernels() else MOST_BY_SCIPY)
+    return accumulate_products(program, most_by_gemm())
+
+
+def most_by_gemm() -> Mapping[str, int]:
+    """Give up to how many multiplications a product is left to SciPy's BLAS, by dtype; {} for none.
+
+    As `MOST_IN_BLOCKS` where it is given small products.
+    """
+    if not has_one_thread():
+        return {}
+    return MOST_IN_BLOCKS if has_small_kernels() else MOST_BY_SCIPY
 
 
 def join_steps(program: Program) -> Program:
     """Let numba compile steps next to each other which it does as fast as NumPy, as one."""
     graph = Graph(program)
-    in_blocks = has_one_thread() and has_small_kernels()
-    most = MOST_IN_BLOCKS if in_blocks else MOST_BY_SCIPY if has_one_thread() else {}
+    most = most_by_gemm()
     steps: list[Step] = []
     runs = groupby(program.steps, lambda step: is_possible(graph, step, most))
     parts = ((possible, part) for possible, run in runs for part in parts_of(run))
@@ -51,7 +65,7 @@ def join_steps(program: Program) -> Program:
     program.accumulations = [replace(x, kernel=len(steps)) for x in program.accumulations]
     products: list[Step | Accumulation] = [*filter(is_product, steps), *program.accumulations]
     for product in products:
-        if in_blocks and product.kernel is not None:
+        if most is MOST_IN_BLOCKS and product.kernel is not None:
             product.block = block_of(graph, *product.factors)
     return program
 
@@ -66,7 +80,7 @@ def is_possible(graph: Graph, step: Step, most: Mapping[str, int]) -> bool:
     """Tell whether a kernel can do what `step` does, as fast as NumPy."""
     if isinstance(step.function, Loop) or is_fusible(graph, step):
         return True
-    if step.function in REDUCED:
+    if step.function in STARTS:
         return is_small_reduction(step)
     if step.function is np.dot:
         return is_small_product(graph, step, most)
@@ -142,10 +156,3 @@ def most_in_loops(graph: Graph, a: Value, b: Value) -> int:
 def adds_rows(graph: Graph, a: Value, b: Value) -> bool:
     """Tell whether a loop does a product by adding up rows of b, several numbers at once."""
     return b.shape[1:] not in ((), (1,)) and not only_second_is_turned(graph, a, b)
-
-
-def is_real(*values: Any) -> bool:
-    """Tell whether all are real and of one dtype."""
-    first = values[-1]
-    alike = all(isinstance(x, Value) and x.dtype == first.dtype for x in values)
-    return alike and first.dtype.char in "fd" and first.dtype.isnative

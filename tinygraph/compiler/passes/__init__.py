@@ -11,6 +11,7 @@ from tinygraph.compiler.passes.products import (
     MOST_ADDED,
     add_up_by_products,
     is_transpose,
+    is_turned,
     leave_transposes_to_products,
     multiply_by_dot,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "fold_constants",
     "fold_decay",
     "is_transpose",
+    "is_turned",
     "leave_transposes_to_products",
     "merge_equal",
     "multiply_by_dot",

@@ -47,6 +47,12 @@ def is_transpose(step: Step | None) -> bool:
     return axes is None or tuple(axes) == (1, 0)
 
 
+def is_turned(graph: Graph, x: Value) -> bool:
+    """Tell whether a value is the transpose of a matrix, and so likely to lie by its columns."""
+    made = graph.makers.get(x)
+    return made is not None and is_transpose(made[1])
+
+
 def is_large_product(step: Step) -> bool:
     """Tell whether a step multiplies two matrices, and the result is no smaller than they are.
 
